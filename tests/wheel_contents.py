@@ -1,0 +1,27 @@
+"""Fails unless a wheel ships the package, its data and the one plugin file, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from zipfile import ZipFile
+
+PLUGIN = "twisted/plugins/llmgateway_plugin.py"
+
+
+def surprises(names: list[str]) -> list[str]:
+    """What is in the wheel and should not be, or should be and is not."""
+    wrong = [
+        f"unexpected: {name}"
+        for name in names
+        if not (name.startswith("gateway/") and name.endswith((".py", ".yaml", "py.typed")))
+        and not name.startswith("llmgateway-")
+        and name != PLUGIN
+    ]
+    needed = (PLUGIN, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed")
+    return wrong + [f"missing: {name}" for name in needed if name not in names]
+
+
+if __name__ == "__main__":
+    found = surprises(ZipFile(sys.argv[1]).namelist())
+    print("\n".join(found) or "the wheel holds what it should")
+    sys.exit(bool(found))
