@@ -1,0 +1,157 @@
+"""The nouns that all floors share.
+
+Those made once a request are `msgspec.Struct`s: frozen, and built in C (an attrs frozen class of ten
+fields costs a microsecond more).  Those made once a configuration are `attrs.frozen`.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import NoReturn, TypeAlias
+
+import msgspec
+from attrs import field, frozen
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+"""Header lines in the order they came, names in lower case (RFC 9110 §5.1: they are case-insensitive),
+values without surrounding blanks."""
+
+
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
+    """What a client asked, before its body.  Already judged by the wire: exactly one valid Host, a known framing."""
+
+    method: bytes
+    """Upper case: b"POST"."""
+    path: bytes
+    """Begins with a slash; without query.  Of an absolute-form target only its path."""
+    query: bytes
+    """What stood behind the question mark; empty when there was none."""
+    host: str
+    """Who is asked: lower case, without port or trailing dot.  The absolute-form's authority wins over
+    the Host header (RFC 9112 §3.2.2)."""
+    headers: Headers
+    body_length: int | None
+    """In bytes; 0 without a body; None when it comes in chunks."""
+    expects_continue: bool
+    """The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of the header with this lower-case name, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+class ResponseHead(msgspec.Struct, frozen=True, gc=False):
+    """What a provider answered, before its body.  Hop-by-hop headers and framing are gone already."""
+
+    status: int
+    """200 to 599."""
+    headers: Headers
+    body_length: int | None
+    """In bytes; 0 without a body; None when it is known only at its end."""
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of the header with this lower-case name, or None."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+class TokenUsage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens that a provider says it has counted."""
+
+    input: int
+    output: int
+
+
+class Secret:
+    """A value that nothing prints: `repr`, `str`, f-strings, logs, JSON and tracebacks of its holder show dots.
+
+    Equal secrets are equal, so a changed key is a changed configuration.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself.  Every caller sends it somewhere: keep this word easy to search for."""
+        return self._value
+
+    def digest(self) -> str:
+        """The SHA-256 of the value, in hexadecimal: tells two secrets apart in a digest of configuration."""
+        return sha256(self._value.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled")
+
+
+@frozen(cache_hash=True)
+class TlsSettings:
+    """How a connection to a provider is secured, by contents, not by path: two equal settings may share connections."""
+
+    server_name: str | None
+    """The SNI to send; None sends none (IP literals, RFC 6066 §3)."""
+    names: tuple[str, ...]
+    """The certificate must be valid for one of these DNS names, IP addresses or URIs."""
+    ca_certificates: bytes | None = None
+    """PEM of the trusted roots; None trusts the system's."""
+    client_certificate: bytes | None = field(default=None, repr=False)
+    """PEM of our own certificate and its chain, for mutual TLS."""
+    private_key: Secret | None = None
+    """PEM of the key of `client_certificate`."""
+    min_version: str = "1.2"
+    """The lowest TLS version that is accepted: "1.2" or "1.3"."""
+    verify: bool = True
+    """False accepts any certificate (`insecureSkipVerify`)."""
+
+
+@frozen(cache_hash=True)
+class Destination:
+    """Where an attempt connects to.  The key of a connection pool and of its TLS context: tenants, addresses
+    and TLS identities never share a connection."""
+
+    owner: str
+    """The tenant whose provider this is."""
+    address: str
+    """DNS name or IP literal to connect to.  For the simulator in this process: "simulator"."""
+    port: int
+    """0 for the simulator in this process."""
+    tls: TlsSettings | None
+    """None speaks plain HTTP."""
+    in_process: bool = False
+    """Reached over a socket pair to the simulator of this very process."""
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}" if self.port else self.address
+
+
+@frozen
+class Timeouts:
+    """How long a provider may take, in seconds.  None waits without end."""
+
+    connect: float = 5.0
+    """Name look-up and TCP connect together."""
+    handshake: float = 5.0
+    """The TLS handshake."""
+    headers: float | None = 300.0
+    """From the whole request being sent to the answer's head."""
+    idle: float | None = 120.0
+    """Between two reads of the answer's body."""
+    request: float | None = None
+    """The exchange as a whole."""
