@@ -1,0 +1,99 @@
+"""Which tenants take their new resources, and which keep their last good ones.
+
+A tenant whose files do not compile goes on as it was, and every other tenant moves on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import frozen
+
+from gateway.resources import GatewayDocument, Resources
+from gateway.resources.problems import Problem, Report
+from gateway.snapshot.compiling import Surroundings, TenantResources, compile_snapshot, failed_tenants
+from gateway.snapshot.tables import Snapshot
+
+
+@frozen
+class Generation:
+    """One state of the whole configuration: what runs, and what of the files did not get there."""
+
+    snapshot: Snapshot
+    good: Mapping[str, TenantResources]
+    """What each tenant runs on."""
+    gateway: GatewayDocument | None
+    """The Gateway document that it runs on."""
+    stale: frozenset[str] = frozenset()
+    """Tenants that run on their last good resources, because their files do not compile."""
+    missing: frozenset[str] = frozenset()
+    """Tenants whose files do not compile, and that have nothing good to run on."""
+    problems: tuple[Problem, ...] = ()
+
+
+def adopt(resources: Resources, last: Generation | None, surroundings: Surroundings) -> Generation:
+    """Make the next generation from the files as they are now.
+
+    :param last: the generation that runs, or None at the first start.
+    """
+    written = _by_tenant(resources)
+    known_good = last.good if last is not None else {}
+    report = Report()
+    for problem in resources.problems:
+        report.add(problem)
+    refused = failed_tenants(resources.problems) | _tenants_of(resources.broken_files, known_good)
+    gateway = resources.gateway
+    if last is not None and _concern_nobody(resources.problems):
+        gateway = last.gateway
+    held = {host: table.name for host, table in last.snapshot.anonymous.items()} if last is not None else {}
+
+    # Each round takes back the new resources of at least one more tenant, so the rounds come to an end.
+    while True:
+        candidate = {
+            **{name: tenant for name, tenant in written.items() if name not in refused},
+            **{name: tenant for name, tenant in known_good.items() if name in refused},
+        }
+        compilation = compile_snapshot(candidate, gateway, surroundings, held)
+        newly_refused = compilation.failed - refused
+        for problem in compilation.problems:
+            if not newly_refused or problem.tenant in newly_refused:
+                report.add(problem)
+        if not newly_refused:
+            break
+        refused |= newly_refused
+    good = {name: tenant for name, tenant in candidate.items() if name not in compilation.failed}
+    return Generation(
+        snapshot=compilation.snapshot,
+        good=MappingProxyType(good),
+        gateway=gateway,
+        stale=refused & good.keys(),
+        missing=refused - good.keys(),
+        problems=report.sorted(),
+    )
+
+
+def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> frozenset[str]:
+    """The tenants that had something in one of these files when it could last be read."""
+    return frozenset(
+        name
+        for name, tenant in good.items()
+        if any(resource.places.at("").file in files for resource in tenant.all())
+    )
+
+
+def _concern_nobody(problems: tuple[Problem, ...]) -> bool:
+    """Tell whether there is an error that is no tenant's: the Gateway document's."""
+    return any(problem.severity == "error" and problem.tenant is None for problem in problems)
+
+
+def _by_tenant(resources: Resources) -> dict[str, TenantResources]:
+    """What was written, tenant by tenant; the root namespace, which is none, has its providers here too."""
+    names = resources.tenants | {provider.tenant for provider in resources.providers}
+    return {
+        name: TenantResources(
+            providers=tuple(each for each in resources.providers if each.tenant == name),
+            routes=tuple(each for each in resources.routes if each.tenant == name),
+        )
+        for name in sorted(names)
+    }

@@ -1,0 +1,61 @@
+"""A table by host name: exact first, then the longest `*.suffix`, then `*`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class HostTable(Generic[T]):
+    """Finds what is written for a host.  Made once, then only read."""
+
+    __slots__ = ("_everything", "_exact", "_suffixes")
+
+    def __init__(self, entries: Iterable[tuple[str, T]] = ()) -> None:
+        """Make the table.
+
+        :param entries: patterns in lower case (`api.example.com`, `*.example.com`, `*`) and what they stand for.
+            Of two equal patterns the last one counts; the compiler refuses them earlier.
+        """
+        self._exact: dict[str, T] = {}
+        suffixes: dict[str, T] = {}
+        self._everything: tuple[T, ...] = ()
+        for pattern, value in entries:
+            if pattern == "*":
+                self._everything = (value,)
+            elif pattern.startswith("*."):
+                suffixes[pattern[1:]] = value
+            else:
+                self._exact[pattern] = value
+        self._suffixes = sorted(suffixes.items(), key=lambda entry: -len(entry[0]))
+
+    def find(self, host: str, accepts: Callable[[T], bool] | None = None) -> T | None:
+        """The most specific entry for this host, or None.
+
+        :param host: lower case, without port.
+        :param accepts: entries that it refuses are passed over, and a less specific one may answer.
+        """
+        exact = self._exact.get(host)
+        if exact is not None and (accepts is None or accepts(exact)):
+            return exact
+        for suffix, value in self._suffixes:
+            # `*.example.com` stands for at least one label more than `example.com`.
+            if host.endswith(suffix) and len(host) > len(suffix) and (accepts is None or accepts(value)):
+                return value
+        for value in self._everything:
+            if accepts is None or accepts(value):
+                return value
+        return None
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Every pattern and its value, most specific kind first."""
+        yield from self._exact.items()
+        for suffix, value in self._suffixes:
+            yield "*" + suffix, value
+        for value in self._everything:
+            yield "*", value
+
+    def __len__(self) -> int:
+        return len(self._exact) + len(self._suffixes) + len(self._everything)

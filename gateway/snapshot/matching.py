@@ -1,0 +1,69 @@
+"""Request -> tenant -> route -> rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.messages import Headers, RequestHead
+from gateway.snapshot.tables import Match, RouteTable, RuleTable, Snapshot, TenantTable
+
+NO_LABELS: Mapping[str, str] = {}
+"""The labels of a client that nobody has told apart."""
+
+
+def tenant_for(snapshot: Snapshot, head: RequestHead) -> TenantTable | None:
+    """Whose request this is: the anonymous tenant that names the host."""
+    return snapshot.anonymous.find(head.host)
+
+
+def route_for(tenant: TenantTable, host: str, listener: str) -> RouteTable | None:
+    """The tenant's most specific route for this host that answers on this listener.
+
+    :param listener: its name, or "" for a listener without one, which answers to every `gateways`.
+    """
+    return tenant.routes.find(host, lambda route: _answers_on(route.gateways, listener))
+
+
+def rule_for(
+    route: RouteTable, head: RequestHead, listener: str, source_labels: Mapping[str, str] = NO_LABELS
+) -> RuleTable | None:
+    """The first rule of which some block of matches holds.
+
+    :param source_labels: those of the calling client.
+    """
+    values: dict[bytes, bytes] | None = None
+    for rule in route.rules:
+        if not rule.matches:
+            return rule
+        if values is None:
+            values = combined_values(head.headers)
+        for match in rule.matches:
+            if _holds(match, values, listener, source_labels):
+                return rule
+    return None
+
+
+def combined_values(headers: Headers) -> dict[bytes, bytes]:
+    """Header values by name; lines of one name are joined by commas (RFC 9110 §5.2)."""
+    values = dict(headers)
+    if len(values) != len(headers):
+        values = {}
+        for name, value in headers:
+            values[name] = values[name] + b", " + value if name in values else value
+    return values
+
+
+def _holds(
+    match: Match, values: Mapping[bytes, bytes], listener: str, source_labels: Mapping[str, str]
+) -> bool:
+    for header in match.headers:
+        if not header.holds(values.get(header.name)):
+            return False
+    for name, label in match.source_labels:
+        if source_labels.get(name) != label:
+            return False
+    return _answers_on(match.gateways, listener)
+
+
+def _answers_on(gateways: frozenset[str], listener: str) -> bool:
+    return not gateways or not listener or listener in gateways
