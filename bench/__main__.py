@@ -1,0 +1,141 @@
+"""Arguments, and the order of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from attrs import asdict
+
+from bench.certificates import issue
+from bench.comparing import WORKLOADS, Subject, Workload, compare, doubts
+from bench.measure import machine
+from bench.memory import check_memory
+from bench.profiling import find_py_spy, profile
+from bench.servers import (
+    GATEWAY_COMMAND,
+    CannotRunError,
+    Cores,
+    find_nginx,
+    gateway,
+    gateway_documents,
+    nginx_proxy,
+    nginx_version,
+    raise_open_files,
+    request_upstream,
+    stream_upstream,
+    two_cores,
+)
+from bench.table import table
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="What the gateway costs, beside nginx."
+    )
+    add = parser.add_argument
+    add(
+        "what",
+        nargs="?",
+        choices=("cpu", "memory"),
+        default="cpu",
+        help="time beside nginx (default), or memory",
+    )
+    add(
+        "--gateway", default=GATEWAY_COMMAND, metavar="COMMAND", help="how to start it (default: %(default)s)"
+    )
+    cpu = parser.add_argument_group("cpu")
+    cpu.add_argument(
+        "--rounds", type=int, default=5, help="interleaved rounds, of which the median counts (5)"
+    )
+    cpu.add_argument("--seconds", type=float, default=3.0, help="of load in each round (3)")
+    cpu.add_argument("--only", choices=("requests", "streams"), help="one kind of load; both if not given")
+    cpu.add_argument("--tls", action="store_true", help="one more line: the gateway with TLS to the provider")
+    cpu.add_argument(
+        "--profile", action="store_true", help="afterwards, the gateway's hottest functions (py-spy)"
+    )
+    cpu.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
+    memory = parser.add_argument_group("memory")
+    memory.add_argument("--mebibytes", type=int, default=1024, help="length of the enormous answer (1024)")
+    memory.add_argument("--streams", type=int, default=2000, help="streams at once (2000)")
+    return parser.parse_args()
+
+
+def compare_cpu(asked: argparse.Namespace, cores: Cores, directory: Path) -> None:
+    """Print a table for each workload; raises CannotRunError."""
+    line = machine(nginx_version(find_nginx()))
+    if asked.profile:
+        find_py_spy()
+    print(f"{line}\nMedian of {asked.rounds} interleaved rounds of {asked.seconds:g} s", flush=True)
+    written: dict[str, object] = {"machine": line}
+    with ExitStack() as running:
+        requests = running.enter_context(request_upstream(cores, directory))
+        streams = running.enter_context(stream_upstream(cores, directory))
+        nginx = running.enter_context(nginx_proxy(cores, directory, requests, streams))
+        documents = {
+            "requests": gateway_documents("requests", requests),
+            "streams": gateway_documents("streams", streams),
+        }
+        if asked.tls:
+            certificate = issue(directory, "a.tls.bench", "b.tls.bench")
+            secured = running.enter_context(request_upstream(cores, directory, certificate))
+            documents["tls"] = gateway_documents("tls", secured, certificate.authority)
+        ours = running.enter_context(gateway(asked.gateway, cores, directory, documents))
+
+        def subjects(workload: Workload) -> list[Subject]:
+            host = f"{workload.kind}.bench"
+            found = [Subject("nginx", nginx, host), Subject("gateway", ours, host)]
+            if asked.tls and workload.kind == "requests":
+                found.append(Subject("gateway, TLS to the provider", ours, "tls.bench"))
+            return found
+
+        workloads = [workload for workload in WORKLOADS if asked.only in (None, workload.kind)]
+        for workload in workloads:
+            samples = compare(
+                subjects(workload), workload, rounds=asked.rounds, seconds=asked.seconds, core=cores.proxy
+            )
+            print("", table(workload.title, samples), *doubts(samples), sep="\n", flush=True)
+            written[workload.title] = {name: [asdict(s) for s in of_one] for name, of_one in samples.items()}
+        if asked.profile:
+            for workload in workloads:
+                print(
+                    "",
+                    profile(subjects(workload)[1], workload, asked.seconds, directory),
+                    sep="\n",
+                    flush=True,
+                )
+    if asked.json:
+        asked.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> int:
+    asked = arguments()
+    # A plain SIGTERM would leave the servers running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        cores = two_cores()
+        raise_open_files()
+        os.sched_setaffinity(0, {cores.load})
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            directory = Path(name)
+            directory.chmod(0o755)  # nginx's worker drops to another user
+            if asked.what == "memory":
+                options = {"mebibytes": asked.mebibytes, "streams": asked.streams}
+                return 0 if check_memory(asked.gateway, cores, directory, **options) else 1
+            compare_cpu(asked, cores, directory)
+    except CannotRunError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""One coarse timer for all deadlines of the wire.
+
+Arming a deadline is one assignment to a field; a `callLater` each would cost some 5 µs a request
+(`docs/performance.md`).  Time is monotonic: a wall clock that jumps ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from gateway.wire.limits import SWEEP_SECONDS
+
+NEVER = float("inf")
+"""A deadline that is not armed."""
+
+
+class Swept(Protocol):
+    """Something with deadlines."""
+
+    def swept(self, now: float) -> None:
+        """Look at your deadlines; `now` is in seconds of the sweep's clock."""
+
+
+class Sweep:
+    """Asks everything that has deadlines, every quarter of a second, to look at them."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: IReactorTime, seconds: Callable[[], float]) -> None:
+        """Make a sweep that does not run yet.
+
+        :param seconds: the clock of deadlines: `time.monotonic`, or a test's `Clock.seconds`.
+        """
+        self._reactor = reactor
+        self._members: set[Swept] = set()
+        self._call: IDelayedCall | None = None
+        self.seconds = seconds
+
+    def start(self) -> None:
+        """Begin sweeping."""
+        self._call = self._reactor.callLater(SWEEP_SECONDS, self._sweep)
+
+    def stop(self) -> None:
+        """Sweep no more."""
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        self._call = None
+
+    def watch(self, member: Swept) -> None:
+        """Ask this member from now on."""
+        self._members.add(member)
+
+    def forget(self, member: Swept) -> None:
+        """Ask it no longer; nothing happens if it was not watched."""
+        self._members.discard(member)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call this in the reactor's next turn, so that nobody has to call it from within another call."""
+        self._reactor.callLater(0, call)
+
+    def _sweep(self) -> None:
+        self._call = self._reactor.callLater(SWEEP_SECONDS, self._sweep)
+        now = self.seconds()
+        for member in tuple(self._members):
+            if member not in self._members:
+                continue
+            try:
+                member.swept(now)
+            except Exception:  # one member's fault must not end every other's deadlines
+                self._log.failure("a deadline could not be looked at")
