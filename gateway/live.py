@@ -5,35 +5,44 @@ A snapshot is replaced as a whole at every reload; what is still named afterward
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.policy.balancing import next_turn
-from gateway.snapshot.tables import Backend, RuleTable
+from gateway.snapshot.tables import Backend, RuleTable, TurnsKey
 
 
 class Live:
     """The one holder of live state.  Only the reactor's thread touches it."""
 
     def __init__(self) -> None:
-        self._balances: dict[tuple[str, str, str], dict[str, int]] = {}
+        self._turns: dict[TurnsKey, tuple[RuleTable, list[int]]] = {}
+        """The rule as it was when the last turn was taken, and the balances of its backends after it."""
 
     def take_turn(self, rule: RuleTable) -> Backend:
         """The backend whose turn it is under this rule; it is then the next one's turn."""
-        index, left = self._turn(rule)
-        self._balances[rule.turns_key] = dict(zip((each.key for each in rule.backends), left, strict=True))
+        if len(rule.backends) == 1:
+            return rule.backends[0]
+        index, balances = next_turn(rule.weights, self._balances(rule))
+        self._turns[rule.turns_key] = (rule, balances)
         return rule.backends[index]
 
     def next_backend(self, rule: RuleTable) -> Backend:
         """The backend that `take_turn` would give, without taking it."""
-        return rule.backends[self._turn(rule)[0]]
+        return rule.backends[next_turn(rule.weights, self._balances(rule))[0]]
 
-    def keep(self, turns_keys: frozenset[tuple[str, str, str]]) -> None:
+    def keep(self, turns_keys: frozenset[TurnsKey]) -> None:
         """Forget the turns of rules that no snapshot names any more."""
-        for key in self._balances.keys() - turns_keys:
-            del self._balances[key]
+        for key in self._turns.keys() - turns_keys:
+            del self._turns[key]
 
-    def _turn(self, rule: RuleTable) -> tuple[int, tuple[int, ...]]:
-        if len(rule.backends) == 1:
-            return 0, (0,)
-        known = self._balances.get(rule.turns_key)
-        # By name, so that a backend that a reload adds, removes or moves leaves the others' balance alone.
-        left = [known.get(each.key, 0) for each in rule.backends] if known else [0] * len(rule.backends)
-        return next_turn(rule.weights, left)
+    def _balances(self, rule: RuleTable) -> Sequence[int]:
+        last = self._turns.get(rule.turns_key)
+        if last is None:
+            return [0] * len(rule.backends)
+        last_rule, balances = last
+        if last_rule is rule:
+            return balances
+        # By name, so that a backend which a reload adds, removes or moves leaves the others' balance alone.
+        names = (backend.key for backend in last_rule.backends)
+        by_name = dict(zip(names, balances, strict=True))
+        return [by_name.get(backend.key, 0) for backend in rule.backends]

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def next_turn(weights: Sequence[int], balances: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+def next_turn(weights: Sequence[int], balances: Sequence[int]) -> tuple[int, list[int]]:
     """Choose a backend.
 
     :param weights: of each backend, at least one of them above 0.  A backend of weight 0 is never chosen.
     :param balances: what each backend had left after the last turn; all 0 at first.
     :return: the index of the backend whose turn it is, and everybody's balance after it.
     """
-    best = -1
-    gained = [balance + weight for balance, weight in zip(balances, weights, strict=True)]
+    best, total = -1, 0
+    after: list[int] = []
     for index, weight in enumerate(weights):
-        if weight and (best < 0 or gained[index] > gained[best]):
+        total += weight
+        after.append(balances[index] + weight)
+        if weight and (best < 0 or after[index] > after[best]):
             best = index
-    gained[best] -= sum(weights)
-    return best, tuple(gained)
+    after[best] -= total
+    return best, after

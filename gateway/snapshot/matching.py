@@ -21,6 +21,8 @@ def route_for(tenant: TenantTable, host: str, listener: str) -> RouteTable | Non
 
     :param listener: its name, or "" for a listener without one, which answers to every `gateways`.
     """
+    if not listener:
+        return tenant.routes.find(host)
     return tenant.routes.find(host, lambda route: _answers_on(route.gateways, listener))
 
 

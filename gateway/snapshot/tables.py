@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
 from attrs import field, frozen
 
 from gateway.dialects.dialect import Dialect
@@ -18,8 +19,7 @@ TurnsKey = tuple[str, str, str]
 """Tenant, route and rule: the stable name under which live state keeps a rule's turns."""
 
 
-@frozen(cache_hash=True)
-class SeriesLabels:
+class SeriesLabels(msgspec.Struct, frozen=True):
     """The labels of a request's metrics that configuration decides; no client can make a new one."""
 
     tenant: str
@@ -73,7 +73,7 @@ class Backend:
     destination: Destination
     authority: str
     """The Host header to send."""
-    path: bytes
+    path: bytes = field(repr=False)
     """The provider's chat-completions path."""
     dialect: Dialect
     model: str | None
@@ -82,7 +82,7 @@ class Backend:
     """`modelPolicy`: True replaces the client's model, False only fills in."""
     stream: bool | None
     """Fills in for a client that did not say."""
-    parameters: tuple[tuple[str, bytes], ...]
+    parameters: tuple[tuple[str, bytes], ...] = field(repr=False)
     """Defaults for the body: name, value as JSON."""
     api_key: Secret | None
     headers: tuple[tuple[bytes, Secret], ...]

@@ -1,0 +1,52 @@
+"""How an exchange ended: a closed vocabulary for metrics and the access log."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import assert_never
+
+from gateway.errors import GatewayError, Side
+
+
+class Outcome(StrEnum):
+    """How an exchange ended.  Each has exactly one."""
+
+    OK = "ok"
+    """The client has the whole answer, and its status is below 400."""
+    CLIENT_ERROR = "client_error"
+    """The gateway refused what the client sent; no provider is to blame."""
+    CLIENT_LEFT = "client_left"
+    """The client closed before its answer was whole; the code is 499."""
+    PROVIDER_ERROR = "provider_error"
+    """The provider's own error answer, status 400 or above, was handed on whole."""
+    PROVIDER_FAILED = "provider_failed"
+    """No answer could be had from the provider: unreachable, refused certificate, timeout, not HTTP."""
+    GATEWAY_ERROR = "gateway_error"
+    """The gateway could not serve: not ready, draining, overloaded, or a fault of its own."""
+    ANSWER_CUT = "answer_cut"
+    """The answer had begun and ended before it was whole; the code is the one that the client saw."""
+
+
+def outcome_of_answer(status: int) -> Outcome:
+    """The outcome of a provider's answer that reached the client whole."""
+    return Outcome.OK if status < 400 else Outcome.PROVIDER_ERROR
+
+
+def outcome_of_error(error: GatewayError, *, begun: bool) -> Outcome:
+    """The outcome of an exchange that this error ended.
+
+    :param begun: the head of an answer had been written to the client.
+    """
+    if error.code == "client_left":
+        return Outcome.CLIENT_LEFT
+    if begun:
+        return Outcome.ANSWER_CUT
+    match error.side:
+        case Side.CLIENT:
+            return Outcome.CLIENT_ERROR
+        case Side.PROVIDER:
+            return Outcome.PROVIDER_FAILED
+        case Side.GATEWAY:
+            return Outcome.GATEWAY_ERROR
+        case other:
+            assert_never(other)

@@ -1,0 +1,351 @@
+"""The admin port, spoken to as a client would."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+
+import pytest
+from attrs import define, field, frozen
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from gateway.messages import Secret
+from gateway.serving.admin import AdminFactory, AdminPages, host_name, is_local_name
+
+CANARY = "sk-canary-1234567890"
+
+
+@define
+class FakeState:
+    """A gateway in whatever state a test needs."""
+
+    is_ready: bool = True
+    problems: list[str] = field(factory=list)
+    shown: object = field(factory=lambda: {"tenants": {}})
+
+    def ready(self) -> tuple[bool, list[str]]:
+        return self.is_ready, self.problems
+
+    def config(self) -> object:
+        return self.shown
+
+
+@frozen
+class Heard:
+    """One answer as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def heard(data: bytes) -> Heard:
+    """The one answer in these bytes."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return Heard(int(status.split()[1]), headers, body)
+
+
+class Threads:
+    """Stands in for a thread pool: runs at once, or when it is told to."""
+
+    def __init__(self) -> None:
+        self.at_once = True
+        self.waiting: list[tuple[Callable[[], bytes], Deferred[bytes]]] = []
+
+    def run(self, function: Callable[[], bytes]) -> Deferred[bytes]:
+        if self.at_once:
+            return succeed(function())
+        result: Deferred[bytes] = Deferred()
+        self.waiting.append((function, result))
+        return result
+
+    def finish_one(self) -> None:
+        function, result = self.waiting.pop(0)
+        result.callback(function())
+
+
+class AdminTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.state = FakeState()
+        self.registry = CollectorRegistry()
+        self.threads = Threads()
+        self.pages = AdminPages(self.state, self.registry, self.threads.run, ["admin.example.com"])
+        self.factory = AdminFactory(self.pages, Clock())
+        self.factory.doStart()
+        self.addCleanup(self.factory.doStop)
+
+    def begin(self, request: bytes) -> tuple[StringTransport, Callable[[], None]]:
+        """Send a request; tells the transport, and how to lose the connection."""
+        channel = self.factory.buildProtocol(None)
+        assert channel is not None
+        transport = StringTransport()
+        channel.makeConnection(transport)
+        channel.dataReceived(request)
+        return transport, lambda: channel.connectionLost(Failure(ConnectionLost()))
+
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        host: str = "127.0.0.1:9901",
+        more: str = "",
+        body: bytes = b"",
+    ) -> Heard:
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"
+        transport, lose = self.begin(head.encode("latin-1") + body)
+        lose()
+        return heard(transport.value())
+
+
+class PagesTests(AdminTestCase):
+    def test_the_index_names_every_page(self) -> None:
+        answer = self.ask("/")
+        self.assertEqual(answer.status, 200)
+        for path in ("/metrics", "/healthz", "/readyz", "/config"):
+            self.assertIn(path.encode(), answer.body)
+            self.assertEqual(self.ask(path).status, 200)
+
+    def test_healthz(self) -> None:
+        answer = self.ask("/healthz")
+        self.assertEqual((answer.status, answer.body), (200, b"ok\n"))
+
+    def test_healthz_does_not_ask_how_the_gateway_is(self) -> None:
+        self.state.is_ready = False
+        self.assertEqual(self.ask("/healthz").status, 200)
+
+    def test_ready(self) -> None:
+        answer = self.ask("/readyz")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(json.loads(answer.body), {"ready": True, "problems": []})
+
+    def test_ready_with_problems(self) -> None:
+        self.state.problems = ["conf.d/acme/routes.yaml:12:9: …"]
+        answer = self.ask("/readyz")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(json.loads(answer.body)["problems"], ["conf.d/acme/routes.yaml:12:9: …"])
+
+    def test_not_ready(self) -> None:
+        self.state.is_ready, self.state.problems = False, ["draining"]
+        answer = self.ask("/readyz")
+        self.assertEqual(answer.status, 503)
+        self.assertEqual(json.loads(answer.body), {"ready": False, "problems": ["draining"]})
+
+    def test_config(self) -> None:
+        self.state.shown = {"tenants": {"acme": {"routes": []}}}
+        answer = self.ask("/config")
+        self.assertEqual(answer.headers["content-type"], "application/json")
+        self.assertEqual(json.loads(answer.body), self.state.shown)
+
+    def test_a_query_changes_nothing(self) -> None:
+        self.assertEqual(self.ask("/healthz?verbose=1").status, 200)
+
+    def test_unknown_pages(self) -> None:
+        for path in (
+            "/metrics/",
+            "/v1/chat/completions",
+            "/../config",
+            "/%63onfig",
+            "//",
+            "*",
+            "http://x/config",
+        ):
+            answer = self.ask(path)
+            self.assertEqual(answer.status, 404, path)
+            self.assertNotIn(b"tenants", answer.body)
+
+    def test_pages_can_only_be_read(self) -> None:
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
+            answer = self.ask("/config", method=method)
+            self.assertEqual(answer.status, 405, method)
+            self.assertEqual(answer.headers["allow"], "get, head")
+
+    def test_head(self) -> None:
+        for path in ("/", "/metrics", "/healthz", "/readyz", "/config"):
+            whole, head = self.ask(path), self.ask(path, method="HEAD")
+            self.assertEqual((head.status, head.body), (200, b""))
+            self.assertEqual(head.headers["content-length"], str(len(whole.body)))
+            self.assertEqual(head.headers["content-type"], whole.headers["content-type"])
+
+    def test_nothing_is_logged(self) -> None:
+        with capturedLogs() as events:
+            self.ask("/healthz")
+            self.ask("/unknown", host="example.net")
+        self.assertEqual(events, [])
+
+    def test_a_connection_can_be_used_again(self) -> None:
+        transport, lose = self.begin(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        lose()
+        self.assertEqual(transport.value().count(b"200 OK"), 2)
+
+
+class MetricsTests(AdminTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        Gauge("queue_length", "Things that wait.", registry=self.registry).set(3)
+
+    def test_for_prometheus(self) -> None:
+        answer = self.ask("/metrics")
+        self.assertEqual(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+        self.assertEqual([metric.name for metric in parse_text(answer.body.decode())], ["queue_length"])
+
+    def test_open_metrics_for_who_accepts_it(self) -> None:
+        prometheus = (
+            "Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+            "text/plain;version=0.0.4;q=0.2,*/*;q=0.1\r\n"
+        )
+        answer = self.ask("/metrics", more=prometheus)
+        content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        self.assertEqual(answer.headers["content-type"], content_type)
+        self.assertEqual(
+            [metric.name for metric in parse_open_metrics(answer.body.decode())], ["queue_length"]
+        )
+
+    def test_any_accept_header_gets_an_answer(self) -> None:
+        for accept in ("", "*/*", "text/html", "application/openmetrics-text;version=x", "\xff", ";;;=,"):
+            answer = self.ask("/metrics", more=f"Accept: {accept}\r\n")
+            self.assertEqual(answer.status, 200, accept)
+            self.assertNotIn("version=x", answer.headers["content-type"])
+
+    def test_rendering_happens_elsewhere(self) -> None:
+        self.threads.at_once = False
+        transport, _ = self.begin(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertEqual(transport.value(), b"")
+        self.threads.finish_one()
+        self.assertIn(b"queue_length 3.0", transport.value())
+
+    def test_one_rendering_at_a_time(self) -> None:
+        self.threads.at_once = False
+        transports = [self.begin(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] for _ in range(3)]
+        for answered in range(3):
+            self.assertEqual(len(self.threads.waiting), 1)
+            self.assertEqual(sum(bool(transport.value()) for transport in transports), answered)
+            self.threads.finish_one()
+        self.assertTrue(all(transport.value() for transport in transports))
+
+    def test_a_scraper_that_does_not_wait(self) -> None:
+        self.threads.at_once = False
+        transport, lose = self.begin(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        lose()
+        self.threads.finish_one()
+        self.assertEqual(transport.value(), b"")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_a_collector_that_fails(self) -> None:
+        class Broken:
+            def collect(self) -> list[object]:
+                raise ValueError(CANARY)
+
+        self.registry.register(Broken())  # type: ignore[arg-type]
+        answer = self.ask("/metrics")
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn(CANARY.encode(), answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(self.ask("/healthz").status, 200)
+
+
+class GuardTests(AdminTestCase):
+    def test_a_strange_host_is_refused(self) -> None:
+        for path in ("/", "/metrics", "/config", "/readyz", "/healthz", "/unknown"):
+            answer = self.ask(path, host="rebound.example.net:9901")
+            self.assertEqual(answer.status, 403, path)
+            self.assertNotIn(b"tenants", answer.body)
+
+    def test_a_name_that_was_given_is_let_in(self) -> None:
+        self.assertEqual(self.ask("/config", host="Admin.Example.com.:9901").status, 200)
+
+    def test_without_a_host(self) -> None:
+        answers = {
+            b"GET /healthz HTTP/1.0\r\n\r\n": 200,
+            b"GET /healthz HTTP/1.1\r\n\r\n": 403,
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n": 403,
+            b"GET /healthz HTTP/1.0\r\nHost: example.net\r\n\r\n": 403,
+        }
+        for request, status in answers.items():
+            transport, lose = self.begin(request)
+            lose()
+            self.assertEqual(heard(transport.value()).status, status, request)
+
+    def test_no_answer_says_what_we_are_made_of(self) -> None:
+        for answer in (
+            self.ask("/"),
+            self.ask("/unknown"),
+            self.ask("/config", method="POST"),
+            self.ask("/", host="example.net"),
+            self.ask("*", method="OPTIONS"),
+        ):
+            self.assertNotIn("server", answer.headers)
+            self.assertNotIn("set-cookie", answer.headers)
+            self.assertNotIn(b"Twisted", answer.body)
+            self.assertEqual(answer.headers["cache-control"], "no-store")
+            self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+            self.assertIn("date", answer.headers)
+
+    def test_a_body_is_thrown_away(self) -> None:
+        # twisted.web would put both into temporary files.
+        self.patch(tempfile, "TemporaryFile", None)
+        form = "Content-Type: multipart/form-data; boundary=x\r\n"
+        length = self.ask(
+            "/config", method="POST", more=f"{form}Content-Length: 200000\r\n", body=b"x" * 200_000
+        )
+        self.assertEqual(length.status, 405)
+        chunked = self.ask("/healthz", more="Transfer-Encoding: chunked\r\n", body=b"5\r\nhello\r\n0\r\n\r\n")
+        self.assertEqual(chunked.status, 200)
+
+    def test_a_secret_among_what_is_shown_is_an_error_and_not_shown(self) -> None:
+        self.state.shown = {"key": Secret(CANARY)}
+        answer = self.ask("/config")
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn(CANARY.encode(), answer.body)
+        [logged] = self.flushLoggedErrors(TypeError)
+        self.assertNotIn(CANARY, logged.getTraceback())
+
+    def test_a_fault_shows_no_traceback(self) -> None:
+        self.state.shown = object()
+        answer = self.ask("/config")
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn(b"Traceback", answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+
+@pytest.mark.parametrize(
+    ("authority", "name"),
+    [
+        ("127.0.0.1:9901", "127.0.0.1"),
+        ("[::1]:9901", "::1"),
+        ("[::1]", "::1"),
+        ("LocalHost.:9901", "localhost"),
+        ("", ""),
+        (":9901", ""),
+        ("[", ""),
+    ],
+)
+def test_the_name_in_a_host_header(authority: str, name: str) -> None:
+    assert host_name(authority) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["127.0.0.1", "10.1.2.3", "::1", "2001:db8::1", "localhost", "llmgateway", "a.localhost", "given.com"],
+)
+def test_local_names(name: str) -> None:
+    assert is_local_name(name, ["given.com"])
+
+
+@pytest.mark.parametrize(
+    "name", ["", "example.com", "given.com.example.com", "localhost.example.com", "127.0.0.1.nip.io", "127.1"]
+)
+def test_names_that_a_stranger_may_own(name: str) -> None:
+    assert not is_local_name(name, ["given.com"])

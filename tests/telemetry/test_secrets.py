@@ -1,0 +1,79 @@
+"""A secret in every place that can hold one is nowhere in what operators read."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import attrs
+import msgspec
+import pytest
+from attrs import evolve
+from prometheus_client import CollectorRegistry, generate_latest
+from twisted.internet.task import Clock
+
+from gateway.messages import Secret
+from gateway.snapshot.describing import describe
+from gateway.telemetry.access_log import AccessLog, ExchangeRecord
+from gateway.telemetry.line_output import LineOutput
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.outcomes import Outcome
+from tests.fakes.canary import BACKEND, CANARY, snapshot_of
+
+
+def test_config() -> None:
+    assert CANARY.encode() not in msgspec.json.encode(describe(snapshot_of(BACKEND)))
+
+
+def test_metrics() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry).series(BACKEND.labels, "ci").finished(200, Outcome.OK, 0.8, None)
+    assert CANARY.encode() not in generate_latest(registry)
+
+
+def test_access_log(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    log = AccessLog(LineOutput(str(path)), Clock(), lambda: 0.0)
+    record = ExchangeRecord(
+        tenant=BACKEND.owner,
+        provider=BACKEND.provider,
+        provider_host=BACKEND.provider_host,
+        sent_model=BACKEND.model or "",
+        detail=f"{BACKEND.destination} {BACKEND.api_key} {BACKEND.headers}",
+    )
+    log.write(record)
+    log.stop()
+    assert b"dashscope" in path.read_bytes()
+    assert CANARY.encode() not in path.read_bytes()
+
+
+def test_repr() -> None:
+    # What is no Secret by its type (a path, a parameter, public certificates) is not meant here.
+    assert BACKEND.destination.tls is not None
+    tls = evolve(BACKEND.destination.tls, ca_certificates=None)
+    backend = evolve(BACKEND, path=b"/", parameters=(), destination=evolve(BACKEND.destination, tls=tls))
+    for shown in (
+        repr(backend),
+        str(backend),
+        repr(snapshot_of(backend)),
+        repr(attrs.asdict(backend)["headers"]),
+    ):
+        assert CANARY not in shown
+
+
+def test_traceback() -> None:
+    def fail(key: Secret) -> None:
+        raise ValueError(f"no good: {key}")
+
+    with pytest.raises(ValueError, match="no good") as raised:
+        fail(Secret(CANARY))
+    frames = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    shown = "".join(frames.format())
+    assert "key = Secret(…)" in shown
+    assert CANARY not in shown
+
+
+def test_json() -> None:
+    with pytest.raises(TypeError) as raised:
+        msgspec.json.encode({"key": Secret(CANARY)})
+    assert CANARY not in str(raised.value)
