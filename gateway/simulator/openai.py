@@ -1,0 +1,122 @@
+"""OpenAI's shapes: what its requests hold and what its answers look like.
+
+Source: the types of the openai Python SDK 3.54.  Only the fields that change an answer are read; all others
+are accepted, as a provider does that knows more than we do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+DEFAULT_MODEL = "simulator-1"
+
+CREATED = 1767225600
+"""Every `created`: the first second of 2026.  A clock's time would make equal requests' answers differ."""
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Json: TypeAlias = dict[str, object]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part of a message's content."""
+
+    type: str
+    text: str = ""
+    """Empty in parts that are no text: pictures, sounds and files are accepted, and say nothing."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str | list[Part] | None = None
+
+    @property
+    def text(self) -> str:
+        match self.content:
+            case None:
+                return ""
+            case str(text):
+                return text
+            case parts:
+                return "\n".join(part.text for part in parts if part.text)
+
+
+class StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool = False
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
+    model: str = DEFAULT_MODEL
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+
+
+class CompletionRequest(msgspec.Struct, frozen=True):
+    prompt: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=1)]
+    """One prompt, as it is or in a list: an answer here has one choice."""
+    model: str = DEFAULT_MODEL
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Count | None = None
+
+
+class EmbeddingRequest(msgspec.Struct, frozen=True):
+    input: str | Annotated[list[str | int | list[int]], msgspec.Meta(min_length=1)]
+    """A text, several, the tokens of one, or the tokens of several."""
+    model: str = DEFAULT_MODEL
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> Json:
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
+
+
+def head_fields(identity: str, kind: str, model: str) -> Json:
+    """What every answer and every chunk of a stream begins with."""
+    return {"id": identity, "object": kind, "created": CREATED, "model": model}
+
+
+def chat_choice(text: str, finish_reason: str) -> Json:
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+
+
+def chat_delta(delta: Json, finish_reason: str | None = None) -> Json:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+
+
+def completion_choice(text: str, finish_reason: str | None) -> Json:
+    """The same in a stream as in a whole answer."""
+    return {"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}
+
+
+def model_entry(name: str) -> Json:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "simulator"}
+
+
+def model_list(names: Sequence[str]) -> Json:
+    return {"object": "list", "data": [model_entry(name) for name in names]}
+
+
+def error_body(message: str, kind: str, *, param: str | None = None, code: str | None = None) -> bytes:
+    """A whole error body; `kind` is OpenAI's `error.type`."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return msgspec.json.encode({"error": error})
+
+
+def event(content: Json) -> bytes:
+    """One server-sent event."""
+    return b"data: " + msgspec.json.encode(content) + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
