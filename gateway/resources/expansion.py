@@ -1,0 +1,122 @@
+"""`${NAME}` and `${file:/absolute/path}` in what operators write.
+
+What comes from outside is never shown: complaints name the variable or the file, not what was in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from gateway.resources.problems import printable
+
+SECRET_FILE_BYTES = 64 * 1024
+"""A key is some hundred bytes, a service account's file some kilobytes."""
+
+
+@frozen
+class Expanded:
+    """A text with its references replaced."""
+
+    text: str = field(repr=False)
+    from_outside: bool
+    """Something in it came from the environment or a file."""
+
+
+class Expansion:
+    """Replaces references for one reading of all files: each file is read once, so equal references agree."""
+
+    def __init__(self, environment: Mapping[str, str], read_file: Callable[[str], bytes]) -> None:
+        """Set up.
+
+        :param read_file: the content of a file by absolute path; raises OSError.
+        """
+        self._environment = environment
+        self._read_file = read_file
+        self._contents: dict[str, str | ValueError] = {}
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The absolute paths of all files that were asked for, those included that could not be read."""
+        return frozenset(self._contents)
+
+    def expand(self, text: str, complain: Callable[[str], None]) -> Expanded | None:
+        """Replace every reference, or complain about each that has no value and return None."""
+        pieces: list[str] = []
+        complaints: set[str] = set()
+        from_outside = False
+        done = 0
+        while (begin := text.find("${", done)) >= 0:
+            if begin > done and text[begin - 1] == "$":
+                pieces.append(text[done : begin - 1] + "${")
+                done = begin + 2
+                continue
+            from_outside = True
+            end = text.find("}", begin)
+            if end < 0:
+                complaints.add(
+                    "has a `${` without its closing brace; write `$${` for the two characters themselves"
+                )
+                break
+            pieces.append(text[done:begin])
+            try:
+                pieces.append(self._value(text[begin + 2 : end]))
+            except ValueError as error:
+                complaints.add(str(error))
+            done = end + 1
+        for complaint in sorted(complaints):
+            complain(complaint)
+        return None if complaints else Expanded("".join(pieces) + text[done:], from_outside)
+
+    def _value(self, name: str) -> str:
+        if not name:
+            raise ValueError(
+                "has a `${}`, which names nothing; write `$${` for the two characters themselves"
+            )
+        if name.startswith("file:"):
+            return self._content(name.removeprefix("file:"))
+        return self._variable(name)
+
+    def _variable(self, name: str) -> str:
+        value = self._environment.get(name)
+        what = f"the environment variable {printable(name)}"
+        if value is None:
+            raise ValueError(f"{what} is not set")
+        if not value:
+            raise ValueError(f"{what} is empty")
+        try:
+            value.encode()  # undecodable bytes of the environment are lone surrogates here (PEP 383)
+        except UnicodeEncodeError:
+            raise ValueError(f"{what} is not valid UTF-8") from None
+        return value
+
+    def _content(self, path: str) -> str:
+        if not path.startswith("/") or "\0" in path:
+            raise ValueError(f"`${{file:{printable(path)}}}` needs an absolute path")
+        if path not in self._contents:
+            try:
+                self._contents[path] = self._read(path)
+            except ValueError as error:
+                self._contents[path] = error
+        content = self._contents[path]
+        if isinstance(content, ValueError):
+            raise content
+        return content
+
+    def _read(self, path: str) -> str:
+        what = f"the file {printable(path)}"
+        try:
+            content = self._read_file(path)
+        except OSError as error:
+            raise ValueError(f"{what} cannot be read: {error.strerror or type(error).__name__}") from None
+        if len(content) > SECRET_FILE_BYTES:
+            raise ValueError(f"{what} has more than {SECRET_FILE_BYTES:,} bytes")
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"{what} is not valid UTF-8") from None
+        text = text.removesuffix("\n")  # editors and `echo` end a file with one
+        if not text:
+            raise ValueError(f"{what} is empty")
+        return text

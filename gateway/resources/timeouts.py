@@ -1,0 +1,16 @@
+"""How long a provider may take: one record, written on a provider, on a rule and in the Gateway document."""
+
+from __future__ import annotations
+
+from gateway.resources.shapes import Duration, Field, NotBuilt, Record, as_mapping
+
+UPSTREAM_TIMEOUTS = Record(
+    (
+        Field("connect", Duration(), "Name look-up and TCP connect together."),
+        Field("headers", Duration(), "From the whole request being sent to the answer's head."),
+        Field("firstContent", NotBuilt()),
+        Field("idle", Duration(), "Between two pieces of the answer."),
+        Field("request", Duration(), "The exchange as a whole."),
+    ),
+    build=as_mapping,
+)

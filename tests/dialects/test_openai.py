@@ -1,0 +1,372 @@
+"""OpenAI's dialect: paths, bodies, usage, streams, errors."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types import Model
+
+from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, Dialect, StreamWatcher
+from gateway.dialects.envelope import open_body
+from gateway.dialects.openai import OpenAI
+from gateway.dialects.operations import Operation
+from gateway.errors import GatewayError
+from gateway.messages import Secret, TokenUsage
+
+DIALECT: Dialect = OpenAI()
+
+
+def test_the_key_is_a_bearer_token() -> None:
+    assert DIALECT.authentication(Secret("sk-1")) == [(b"authorization", b"Bearer sk-1")]
+
+
+@pytest.mark.parametrize(
+    ("provider_path", "operation", "path"),
+    [
+        (b"/v1/chat/completions", Operation.CHAT, b"/v1/chat/completions"),
+        (b"/v1/chat/completions", Operation.COMPLETIONS, b"/v1/completions"),
+        (b"/compatible-mode/v1/chat/completions", Operation.EMBEDDINGS, b"/compatible-mode/v1/embeddings"),
+        (b"/v1/chat/completions", Operation.RESPONSES, b"/v1/responses"),
+        (b"/v1/chat/completions", Operation.MODERATIONS, b"/v1/moderations"),
+        (b"/v1/chat/completions", Operation.IMAGE_GENERATIONS, b"/v1/images/generations"),
+        (b"/v1/chat/completions", Operation.TRANSCRIPTIONS, b"/v1/audio/transcriptions"),
+        (b"/v1/chat/completions", Operation.MODELS, b"/v1/models"),
+        (b"/v1/chat/completions", Operation.MODEL, b"/v1/models/Qwen/Qwen3%208B"),
+        (b"/v1/chat/completions/", Operation.EMBEDDINGS, b"/v1/embeddings"),
+        (b"/v1/completions", Operation.EMBEDDINGS, b"/v1/embeddings"),
+        (b"/chat/completions", Operation.EMBEDDINGS, b"/embeddings"),
+        (b"/api/chat", Operation.CHAT, b"/api/chat"),
+        (b"/api/chat", Operation.EMBEDDINGS, b"/api/embeddings"),
+        (b"/", Operation.CHAT, b"/"),
+        (b"/", Operation.EMBEDDINGS, b"/embeddings"),
+        (b"/d/x/chat/completions?api-version=1", Operation.CHAT, b"/d/x/chat/completions?api-version=1"),
+        (b"/d/x/chat/completions?api-version=1", Operation.EMBEDDINGS, b"/d/x/embeddings?api-version=1"),
+    ],
+)
+def test_upstream_paths(provider_path: bytes, operation: Operation, path: bytes) -> None:
+    assert DIALECT.upstream_path(provider_path, operation, b"/v1/models/Qwen/Qwen3%208B") == path
+
+
+@pytest.mark.parametrize(
+    "operation", [operation for operation in Operation if operation is not Operation.MESSAGES]
+)
+def test_every_operation_but_anthropics_has_a_path(operation: Operation) -> None:
+    assert DIALECT.upstream_path(b"/v1/chat/completions", operation, b"/v1/models/m").startswith(b"/v1/")
+
+
+def test_another_dialects_operation_is_refused() -> None:
+    with pytest.raises(GatewayError, match="no operation `messages`") as caught:
+        DIALECT.upstream_path(b"/v1/chat/completions", Operation.MESSAGES, b"/v1/messages")
+    assert caught.value.code == "no_route"
+
+
+def sent(
+    body: bytes,
+    operation: Operation = Operation.CHAT,
+    model: str | None = None,
+    overrides_model: bool = True,
+    stream: bool | None = None,
+    parameters: tuple[tuple[str, bytes], ...] = (),
+) -> bytes:
+    return DIALECT.upstream_body(
+        open_body(body),
+        operation,
+        model=model,
+        overrides_model=overrides_model,
+        stream=stream,
+        parameters=parameters,
+    )
+
+
+def test_the_articles_request() -> None:
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+    assert sent(body, model="qwen-turbo", stream=False) == (
+        b'{"messages":[{"role": "user", "content": "hi"}],"model":"qwen-turbo","stream":false}'
+    )
+
+
+@pytest.mark.parametrize("operation", [Operation.CHAT, Operation.EMBEDDINGS, Operation.IMAGE_GENERATIONS])
+def test_the_model_is_set_for_every_operation(operation: Operation) -> None:
+    assert sent(b'{"model":"a","x":1}', operation, model="b") == b'{"model":"b","x":1}'
+    assert sent(b'{"model":"a","x":1}', operation, model="b", overrides_model=False) == b'{"model":"a","x":1}'
+    assert (
+        sent(b'{"model":null,"x":1}', operation, model="b", overrides_model=False) == b'{"model":"b","x":1}'
+    )
+
+
+def test_what_needs_no_change_is_the_very_body() -> None:
+    body = b' {"model": "a"} '
+    assert sent(body, model="a") is body
+
+
+def test_stream_fills_in_for_a_client_that_did_not_say() -> None:
+    assert sent(b'{"stream":true,"stream_options":{"include_usage":true}}', stream=False).startswith(
+        b'{"stream":true'
+    )
+    assert sent(b'{"stream":false}', stream=True) == b'{"stream":false}'
+    assert sent(b'{"stream":null}', stream=False) == b'{"stream":false}'
+    assert sent(b"{}", stream=True) == b'{"stream":true,"stream_options":{"include_usage":true}}'
+    assert sent(b"{}", Operation.EMBEDDINGS, stream=True) == b"{}"
+
+
+def test_parameters_are_set_only_where_absent() -> None:
+    parameters = (("temperature", b"0.50"), ("top_p", b"1e0"), ("stop", b'[ "a" ]'))
+    body = b'{"top_p":null,"temperature":1.0}'
+    assert sent(body, parameters=parameters) == b'{"top_p":null,"temperature":1.0,"stop":[ "a" ]}'
+    assert sent(body, Operation.EMBEDDINGS, parameters=parameters) == body
+
+
+@pytest.mark.parametrize("operation", [Operation.CHAT, Operation.COMPLETIONS])
+def test_streams_are_asked_for_their_usage(operation: Operation) -> None:
+    assert sent(b'{"stream":true}', operation) == b'{"stream":true,"stream_options":{"include_usage":true}}'
+    assert sent(
+        b'{"stream_options":{ "a":1.0, "include_usage":false,"b":[ 1]},"stream":true}', operation
+    ) == (b'{"stream_options":{"a":1.0,"include_usage":true,"b":[ 1]},"stream":true}')
+    assert sent(b'{"stream_options":null,"stream":true}', operation) == (
+        b'{"stream_options":{"include_usage":true},"stream":true}'
+    )
+    asked = b'{"stream":true,"stream_options":{ "include_usage": true }}'
+    assert sent(asked, operation) is asked
+
+
+def test_what_is_not_streamed_or_reports_unasked_is_not_asked() -> None:
+    assert sent(b'{"stream":false}') == b'{"stream":false}'
+    assert sent(b'{"stream":true,"stream_options":{"include_obfuscation":false}}', Operation.RESPONSES) == (
+        b'{"stream":true,"stream_options":{"include_obfuscation":false}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "facts"),
+    [
+        (
+            b'{"id":"c","model":"m","choices":[{"message":{"content":"\\"usage\\""}}],'
+            b'"usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,"prompt_tokens_details":{}}}',
+            AnswerFacts(TokenUsage(9, 12), "m"),
+        ),
+        (
+            b'{"model":"e","data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}',
+            AnswerFacts(TokenUsage(5, 0), "e"),
+        ),
+        (
+            b'{"object":"response","model":"r","output":[],"usage":{"input_tokens":3,"output_tokens":4}}',
+            AnswerFacts(TokenUsage(3, 4), "r"),
+        ),
+        (b'{"text":"x","usage":{"type":"duration","seconds":3}}', AnswerFacts()),
+        (b'{"model":"m","usage":null}', AnswerFacts(None, "m")),
+        (b'{"model":"","choices":null}', AnswerFacts()),
+        (b'{"error":{"message":"no"}}', AnswerFacts()),
+        (b'{"usage":{"prompt_tokens":-1}}', AnswerFacts()),
+        (b'{"usage":{"prompt_tokens":"9"}}', AnswerFacts()),
+        (b"[]", AnswerFacts()),
+        (b"", AnswerFacts()),
+        (b"<html>", AnswerFacts()),
+        (b'{"model":"\xff"}', AnswerFacts()),
+        (b'{"a":' * 100_000, AnswerFacts()),
+        (b'{"model":"m"}' + b" " * ANSWER_BYTES, AnswerFacts()),
+    ],
+    ids=range(15),
+)
+def test_what_a_whole_answer_says_of_itself(answer: bytes, facts: AnswerFacts) -> None:
+    assert DIALECT.read_answer(answer) == facts
+
+
+def chunk(choices: str, usage: str | None = "null", model: str = "gpt-4o") -> bytes:
+    said = "" if usage is None else f',"usage":{usage}'
+    return (
+        f'data: {{"id":"c","object":"chat.completion.chunk","model":"{model}","choices":{choices}{said}}}\n\n'
+    ).encode()
+
+
+def delta(text: str, usage: str | None = "null") -> bytes:
+    return chunk(f'[{{"index":0,"delta":{{"content":{json.dumps(text)}}},"finish_reason":null}}]', usage)
+
+
+COUNTS = '{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}'
+USAGE_CHUNK = chunk("[]", COUNTS)
+DONE = b"data: [DONE]\n\n"
+CHAT = [
+    chunk("[]", None, model=""),  # Azure's first: what its content filter said of the prompt
+    delta(""),
+    delta('Say "usage":{"prompt_tokens":1} and [DONE] 服务'),
+    b": keep-alive\n\n",
+    b"data: {not json}\n\n",
+    delta("!"),
+    USAGE_CHUNK,
+    DONE,
+]
+
+
+def watched(watcher: StreamWatcher, pieces: list[bytes]) -> bytes:
+    return b"".join([watcher.feed(piece) for piece in pieces]) + watcher.flush()
+
+
+def in_two(stream: bytes) -> list[list[bytes]]:
+    return [[stream[:place], stream[place:]] for place in range(len(stream) + 1)]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+def test_only_the_extra_usage_chunk_is_dropped_at_every_split(ending: bytes) -> None:
+    stream = b"".join(CHAT).replace(b"\n", ending)
+    expected = b"".join(event for event in CHAT if event is not USAGE_CHUNK).replace(b"\n", ending)
+    for pieces in in_two(stream):
+        watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+        assert watched(watcher, pieces) == expected
+        assert watcher.usage == TokenUsage(9, 12)
+        assert watcher.answered_model == "gpt-4o"
+        assert watcher.finished
+
+
+def test_a_client_that_asked_gets_every_byte_at_every_split() -> None:
+    stream = b"".join(CHAT)
+    for pieces in in_two(stream):
+        watcher = DIALECT.stream_watcher(keep_usage_chunk=True)
+        assert watched(watcher, pieces) == stream
+        assert (watcher.usage, watcher.finished) == (TokenUsage(9, 12), True)
+
+
+@given(st.lists(st.sampled_from(CHAT), max_size=12), st.lists(st.integers(0, 2000), max_size=10))
+def test_any_order_at_any_splits(events: list[bytes], places: list[int]) -> None:
+    stream = b"".join(events)
+    cuts = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    passed = watched(watcher, [stream[a:b] for a, b in pairwise(cuts)])
+    assert passed == b"".join(event for event in events if event is not USAGE_CHUNK)
+    assert watcher.usage == (TokenUsage(9, 12) if USAGE_CHUNK in events else None)
+    assert watcher.finished == (DONE in events)
+
+
+def test_each_event_leaves_when_it_came() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    for event in CHAT:
+        assert watcher.feed(event) == (b"" if event is USAGE_CHUNK else event)
+    assert watcher.flush() == b""
+
+
+def test_usage_beside_the_last_words_is_read_and_kept() -> None:
+    last = chunk('[{"index":0,"delta":{},"finish_reason":"stop"}]', COUNTS)
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    assert watched(watcher, [delta("a"), last, DONE]) == delta("a") + last + DONE
+    assert watcher.usage == TokenUsage(9, 12)
+
+
+def test_moonshots_usage_within_the_choice() -> None:
+    last = chunk(f'[{{"index":0,"delta":{{}},"finish_reason":"stop","usage":{COUNTS}}}]', None)
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    assert watched(watcher, [delta("a", None), last, DONE]) == delta("a", None) + last + DONE
+    assert watcher.usage == TokenUsage(9, 12)
+
+
+def test_the_last_usage_counts() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    for tokens in (1, 2, 3):
+        watcher.feed(delta("a", f'{{"prompt_tokens":9,"completion_tokens":{tokens}}}'))
+    assert watcher.usage == TokenUsage(9, 3)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        chunk("[]"),
+        chunk("[]", None),
+        chunk("[]", "{}"),
+        chunk("[]", '{"prompt_tokens":"9"}'),
+        chunk("null", COUNTS),
+        b'data: {"usage":' + COUNTS.encode() + b"}\n\n",
+        b'data: {"error":{"message":"overloaded","code":null}}\n\n',
+        b'data: ["choices",[],"usage",{"prompt_tokens":1}]\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":1}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":1},"model":"\xff"}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":1},"a":' + b"[" * 5000 + b"]" * 5000 + b"}\n\n",
+        b"data: \n\n",
+        b"garbage prompt_tokens\n\n",
+    ],
+    ids=range(13),
+)
+def test_everything_else_passes_untouched(event: bytes) -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    watcher.feed(delta("a"))
+    assert watcher.feed(event) == event
+    assert not watcher.finished
+
+
+@pytest.mark.parametrize(
+    ("stream", "finished"),
+    [
+        (delta("a") + DONE, True),
+        (delta("a") + b"data:[DONE]\r\n\r\n", True),
+        (delta("a") + b"data: [DONE]", True),
+        (delta("a") + b"data: [DONE]\n", True),
+        (DONE, True),
+        (delta("[DONE]"), False),
+        (delta("a"), False),
+        (b"", False),
+    ],
+)
+def test_a_chat_stream_is_finished_by_done(stream: bytes, finished: bool) -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    assert watched(watcher, [stream]) == stream
+    assert watcher.finished is finished
+
+
+def test_a_usage_chunk_without_its_blank_line_is_dropped_at_the_end() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    assert watched(watcher, [delta("a"), USAGE_CHUNK.rstrip()]) == delta("a")
+    assert watcher.usage == TokenUsage(9, 12)
+
+
+def responses_event(type_: str, **members: object) -> bytes:
+    return f"event: {type_}\ndata: {json.dumps({'type': type_, **members})}\n\n".encode()
+
+
+@pytest.mark.parametrize("ending", ["completed", "incomplete", "failed"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_responses_stream_at_every_split(ending: str, counted: bool) -> None:
+    counts = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7} if counted else None
+    stream = (
+        responses_event("response.created", response={"id": "r", "model": "gpt-5", "usage": None})
+        + responses_event("response.output_text.delta", delta='response.completed "usage"')
+        + responses_event("response.output_text.delta", delta="b")
+        + responses_event(f"response.{ending}", response={"id": "r", "model": "gpt-5", "usage": counts})
+    )
+    for pieces in in_two(stream):
+        watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+        assert watched(watcher, pieces) == stream
+        assert watcher.finished
+        assert watcher.answered_model == "gpt-5"
+        assert watcher.usage == (TokenUsage(3, 4) if counted else None)
+
+
+def test_a_responses_stream_that_breaks_off_is_not_finished() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    created = responses_event("response.created", response={"model": "gpt-5"})
+    watched(watcher, [created, responses_event("response.output_text.delta", delta="a")])
+    assert not watcher.finished
+
+
+def test_errors_have_openais_shape() -> None:
+    assert DIALECT.error_body('a "b"', "invalid_request_error", "invalid_body", "model") == (
+        b'{"error":{"message":"a \\"b\\"","type":"invalid_request_error","param":"model","code":"invalid_body"}}'
+    )
+    assert json.loads(DIALECT.error_body("a", "t", None, None)) == {
+        "error": {"message": "a", "type": "t", "param": None, "code": None}
+    }
+    assert DIALECT.error_event(GatewayError("provider_answer_cut", "Cut\n\nshort.")) == (
+        b'data: {"error":{"message":"Cut\\n\\nshort.","type":"upstream_error","param":null,'
+        b'"code":"provider_answer_cut"}}\n\n'
+    )
+
+
+def test_models_are_what_the_sdk_expects() -> None:
+    listed = json.loads(DIALECT.models_body(["a", "b"], "acme"))
+    assert listed["object"] == "list"
+    assert [Model.model_validate(model) for model in listed["data"]] == [
+        Model(id="a", object="model", created=0, owned_by="acme"),
+        Model(id="b", object="model", created=0, owned_by="acme"),
+    ]
+    assert Model.model_validate_json(DIALECT.model_body("a", "acme")).id == "a"
+    assert DIALECT.models_body([], "acme") == b'{"object":"list","data":[]}'
