@@ -19,6 +19,10 @@ SHORTEST_HEADER_SECRET = 12
 """Characters.  A configured header's value this long may be a credential, so it is kept from clients; shorter
 ones (`v2`, `2023-06-01`) stand in too many honest answers."""
 
+SHORTEST_KEY_SECRET = 8
+"""Characters.  A shorter key is a word that a local server wants to see (`x`, `EMPTY`): it guards nothing, and a
+content type may hold it."""
+
 
 @frozen
 class UnusableFileError(Exception):
@@ -65,10 +69,10 @@ class BackendBuilder:
                 (name, Secret(value.decode())) for name, value in dialect.authentication(config.api_key)
             ]
         headers += [(name.encode(), value) for name, value in (config.headers or {}).items()]
-        authority = reference.host_rewrite or provider.host
+        authority = _authority(reference.host_rewrite or provider.host)
         lines = [("host", authority), *((name.decode(), value.reveal()) for name, value in headers)]
         secrets = [value.reveal() for _, value in headers if len(value.reveal()) >= SHORTEST_HEADER_SECRET]
-        if config.api_key is not None:
+        if config.api_key is not None and len(config.api_key.reveal()) >= SHORTEST_KEY_SECRET:
             secrets.insert(0, config.api_key.reveal())
         model = reference.model or config.model
         return Backend(
@@ -85,9 +89,11 @@ class BackendBuilder:
             overrides_model=config.model_policy != "default",
             stream=config.stream,
             parameters=tuple((config.parameters or {}).items()),
+            hidden_parameters=config.hidden_parameters,
             api_key=config.api_key,
             headers=tuple(headers),
             header_names=frozenset(name for name, _ in headers),
+            header_names_beside_json=frozenset([b"content-type", *(name for name, _ in headers)]),
             head_lines="".join(f"{name}: {value}\r\n" for name, value in lines).encode(),
             secrets=tuple(secret.encode() for secret in secrets),
             timeouts=timeouts,
@@ -160,7 +166,14 @@ def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) 
         for each in fields(ProviderConfig)
         if (value := getattr(specific, each.name)) is not None
     }
+    if specific.parameters is None:
+        del written["hidden_parameters"]  # it goes with the parameters
     return evolve(default, **written)
+
+
+def _authority(host: str) -> str:
+    """The Host header for this host: an IPv6 address is bracketed (RFC 9110 §7.2, RFC 3986 §3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_address(host: str) -> bool:

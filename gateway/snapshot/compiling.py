@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from gateway.messages import Timeouts, TlsSettings
 from gateway.resources.gateway import GatewayDocument
@@ -91,7 +91,6 @@ def compile_snapshot(
         table = _TenantCompiler(name, tenants, upstream_timeouts, surroundings, report).compiled()
         if table is not None:
             tables[name] = table
-    _report_root_routes(tenants, surroundings.root_namespace, report)
     _report_host_clashes(tables, tenants, held_hosts, report)
     problems = report.sorted()
     for name in failed_tenants(problems):
@@ -128,15 +127,6 @@ def _settings(gateway: GatewayDocument | None) -> GatewaySettings:
         body_seconds=timeouts.get("body"),
         keep_alive_seconds=timeouts.get("keepAlive"),
     )
-
-
-def _report_root_routes(tenants: Mapping[str, TenantResources], root: str, report: Report) -> None:
-    for route in tenants.get(root, TenantResources()).routes:
-        message = (
-            f"{root} is no tenant, so an LLMRoute there answers nobody; only its LLMProviders are shared"
-        )
-        path = "metadata.namespace"
-        report.add(Problem(route.places.at(path), path, message, tenant=root))
 
 
 def _report_host_clashes(
@@ -208,7 +198,6 @@ class _TenantCompiler:
             if host not in routed and self._answers_for(provider)
         ]
         self._warn_of_unused_configs(routes)
-        self._warn_of_unchecked_certificates()
         if self._failed:
             return None
         return TenantTable(name=self.name, routes=HostTable((route.host, route) for route in routes))
@@ -222,9 +211,10 @@ class _TenantCompiler:
         foreign = sorted((name for name in self._tenants if name != self.name), key=lambda name: name != root)
         for owner in (*foreign, self.name):
             for provider in self._tenants.get(owner, TenantResources()).providers:
-                if owner in (self.name, root) or {"*", self.name} & set(provider.export_to):
+                shared = owner in (self.name, root) or {"*", self.name} & set(provider.export_to)
+                if shared and self._is_loaded(provider):
                     visible[provider.host] = provider
-        return {host: provider for host, provider in visible.items() if self._is_loaded(provider)}
+        return visible
 
     def _is_loaded(self, provider: LLMProvider) -> bool:
         labels = self._surroundings.labels
@@ -289,10 +279,7 @@ class _TenantCompiler:
                 continue
             backend = self._backend(provider, reference, route.name, name, rule)
             if backend is not None:
-                taken = sum(
-                    other.key == backend.key or other.key.startswith(backend.key + "#") for other in backends
-                )
-                backends.append(evolve(backend, key=f"{backend.key}#{taken}") if taken else backend)
+                backends.append(backend)
         return RuleTable(
             name=name,
             matches=tuple(match_of(match) for match in rule.matches),
@@ -337,13 +324,10 @@ class _TenantCompiler:
             return None
 
     def _no_such_provider(self, host: str, visible: Mapping[str, LLMProvider]) -> str:
-        for owner, resources in self._tenants.items():
-            for provider in resources.providers:
-                if provider.host != host:
-                    continue
-                if owner == self.name:
-                    selector = ", ".join(f"{key}: {value}" for key, value in provider.workload_labels.items())
-                    return f"its provider is not loaded here: the workloadSelector ({selector}) does not fit --label"
+        for provider in self._own.providers:
+            if provider.host == host:
+                selector = ", ".join(f"{key}: {value}" for key, value in provider.workload_labels.items())
+                return f"its provider is not loaded here: the workloadSelector ({selector}) does not fit --label"
         return f"no provider has the host {host}{suggestion(host, visible)}"
 
     # -- warnings --------------------------------------------------------------------------------
@@ -354,6 +338,7 @@ class _TenantCompiler:
             for route in routes
             for rule in route.rules
             for backend in rule.backends
+            if backend.owner == self.name
         }
         for provider in self._own.providers:
             if not self._is_loaded(provider):
@@ -365,15 +350,6 @@ class _TenantCompiler:
                         below("spec.configs.routeSpecificConfigs", name),
                         f"no rule named {name} refers to this provider",
                     )
-
-    def _warn_of_unchecked_certificates(self) -> None:
-        for provider in self._own.providers:
-            if provider.endpoint and provider.endpoint.tls and provider.endpoint.tls.insecure_skip_verify:
-                self._warning(
-                    provider.places,
-                    "spec.endpoint.tls.insecureSkipVerify",
-                    "whoever answers at this address is believed to be the provider, and is given its key",
-                )
 
     def _error(self, places: Places, path: str, message: str) -> None:
         self._failed = True

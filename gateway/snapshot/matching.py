@@ -40,8 +40,12 @@ def rule_for(
         if values is None:
             values = combined_values(head.headers)
         for match in rule.matches:
-            if _holds(match, values, listener, source_labels):
-                return rule
+            for header in match.headers:
+                if not header.holds(values.get(header.name)):
+                    break
+            else:
+                if _suits_caller(match, listener, source_labels):
+                    return rule
     return None
 
 
@@ -55,12 +59,7 @@ def combined_values(headers: Headers) -> dict[bytes, bytes]:
     return values
 
 
-def _holds(
-    match: Match, values: Mapping[bytes, bytes], listener: str, source_labels: Mapping[str, str]
-) -> bool:
-    for header in match.headers:
-        if not header.holds(values.get(header.name)):
-            return False
+def _suits_caller(match: Match, listener: str, source_labels: Mapping[str, str]) -> bool:
     for name, label in match.source_labels:
         if source_labels.get(name) != label:
             return False

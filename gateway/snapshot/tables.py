@@ -84,11 +84,15 @@ class Backend:
     """Fills in for a client that did not say."""
     parameters: tuple[tuple[str, bytes], ...] = field(repr=False)
     """Defaults for the body: name, value as JSON."""
+    hidden_parameters: frozenset[str]
+    """Those of them that hold something from the environment or a file."""
     api_key: Secret | None
     headers: tuple[tuple[bytes, Secret], ...]
     """What this backend sets: its authentication, then the configured headers.  Names in lower case."""
     header_names: frozenset[bytes]
     """Of `headers`: the client's of these names are not sent."""
+    header_names_beside_json: frozenset[bytes]
+    """The same where the body is JSON: with Content-Type."""
     head_lines: bytes = field(repr=False)
     """Host and `headers` as they stand in a request's head, each line ended by CRLF."""
     secrets: tuple[bytes, ...] = field(repr=False)

@@ -1,0 +1,210 @@
+"""Original + backend -> the request to send.  Pure; `explain` shows what this makes.
+
+What the client wrote goes on as it is, less what is not the provider's business: every spelling of a credential,
+what concerns only the client's connection (RFC 9110 §7.6.1), and who stood between the client and us.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from gateway.dialects.envelope import Envelope
+from gateway.dialects.operations import Operation
+from gateway.messages import Headers, RequestHead, Secret
+from gateway.snapshot.tables import Backend
+
+VIA_NAME = b"llmgateway-"
+"""How gateways of this kind call themselves in `Via`, with a name of their own behind it."""
+
+_CREDENTIALS = {
+    b"authorization",
+    b"proxy-authorization",
+    b"x-api-key",
+    b"api-key",
+    b"x-goog-api-key",
+    b"x-goog-user-project",
+    b"openai-organization",
+    b"openai-project",
+    b"cookie",
+}
+
+_OF_THE_CONNECTION = {
+    b"connection",
+    b"keep-alive",
+    b"proxy-connection",
+    b"proxy-authenticate",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"http2-settings",
+    b"expect",
+    b"content-length",
+    b"host",
+}
+
+_OF_THE_WAY = {b"forwarded", b"via", b"x-real-ip", b"x-client-cert"}
+
+_OURS = {
+    # Usage has to be readable in the answer, so it must not be compressed.
+    b"accept-encoding",
+    b"x-request-id",
+}
+
+_NOT_FORWARDED = _CREDENTIALS | _OF_THE_CONNECTION | _OF_THE_WAY | _OURS
+
+_NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-amz-", b"x-envoy-", b"x-llmgateway-", b"sec-websocket-")
+
+_CREDENTIAL_PARAMETERS = {
+    b"key",
+    b"api_key",
+    b"api-key",
+    b"apikey",
+    b"access_token",
+    b"access-token",
+    b"token",
+    b"auth",
+    b"authorization",
+    b"x-api-key",
+    b"x-goog-api-key",
+}
+
+
+class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request to one backend, secrets still wrapped."""
+
+    method: bytes
+    target: bytes
+    """Path and query."""
+    backend: Backend
+    """Gives Host, authentication and the configured headers."""
+    passed: Headers
+    """What is sent beside the backend's own headers."""
+    body: bytes | None
+    """None where the body follows as a stream."""
+    body_length: int | None
+    """In bytes; None where it is streamed in chunks."""
+
+    def wire_bytes(self) -> bytes:
+        """The request as it is sent.  Reveals the backend's secrets."""
+        lines = b"\r\n".join([b": ".join(header) for header in self.passed])
+        if self.body_length is None:
+            framing = b"transfer-encoding: chunked"
+        else:
+            framing = b"content-length: %d" % self.body_length
+        return b"%b %b HTTP/1.1\r\n%b%b\r\n%b\r\n\r\n%b" % (
+            self.method,
+            self.target,
+            self.backend.head_lines,
+            lines,
+            framing,
+            self.body or b"",
+        )
+
+    def header_lines(self) -> list[tuple[str, str | Secret]]:
+        """Every header for people to read; values that the backend sets stay wrapped."""
+        return [
+            ("host", self.backend.authority),
+            *((name.decode(), value) for name, value in self.backend.headers),
+            *((name.decode(), value.decode("latin-1")) for name, value in self.passed),
+        ]
+
+
+def outgoing_request(
+    head: RequestHead,
+    operation: Operation,
+    envelope: Envelope | None,
+    backend: Backend,
+    *,
+    request_id: bytes,
+    via: bytes,
+) -> OutgoingRequest:
+    """Build the request for one backend from the client's original.
+
+    :param envelope: the client's body, or None where it is handed through unread.
+    :param via: our own name for `Via`.
+    :raises GatewayError: where the provider has no such operation.
+    """
+    dialect = backend.dialect
+    target = dialect.upstream_path(backend.path, operation, head.path)
+    query = without_credentials(head.query) if head.query else b""
+    if query:
+        target += (b"&" if b"?" in target else b"?") + query
+    if envelope is None:
+        passed = forwarded_headers(head.headers, backend.header_names)
+        body, length = None, head.body_length
+    else:
+        # Whatever the client called its body (curl's default is a form), it is JSON.
+        passed = forwarded_headers(head.headers, backend.header_names_beside_json)
+        passed.append((b"content-type", b"application/json"))
+        body = dialect.upstream_body(
+            envelope,
+            operation,
+            model=backend.model,
+            overrides_model=backend.overrides_model,
+            stream=backend.stream,
+            parameters=backend.parameters,
+        )
+        length = len(body)
+    passed += (
+        (b"accept-encoding", b"identity"),
+        (b"x-request-id", request_id),
+        (b"via", _via(head.headers, via)),
+    )
+    return OutgoingRequest(
+        method=head.method, target=target, backend=backend, passed=passed, body=body, body_length=length
+    )
+
+
+def forwarded_headers(headers: Headers, replaced: frozenset[bytes]) -> Headers:
+    """The client's headers that a provider may see.
+
+    :param replaced: names that the backend sets itself.
+    """
+    nominated: set[bytes] = set()
+    for name, value in headers:
+        if name == b"connection":
+            nominated.update(token.strip().lower() for token in value.split(b","))
+    withheld = replaced | nominated if nominated else replaced
+    return [header for header in headers if header[0] not in withheld and is_forwarded(header[0])]
+
+
+@lru_cache(maxsize=1024)
+def is_forwarded(name: bytes) -> bool:
+    """Tell whether a client's header of this name goes to a provider.
+
+    An underscore is refused because CGI-like servers cannot tell `X_Api_Key` from `X-Api-Key`.
+    """
+    return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES) and b"_" not in name
+
+
+def without_credentials(query: bytes) -> bytes:
+    """The query less `key=…` and its kin; everything else byte for byte."""
+    kept = [
+        part
+        for part in query.split(b"&")
+        if unquote_to_bytes(part.partition(b"=")[0].replace(b"+", b" ")).strip().lower()
+        not in _CREDENTIAL_PARAMETERS
+    ]
+    return b"&".join(kept)
+
+
+def has_passed(headers: Headers, via: bytes) -> bool:
+    """Tell whether this request has been through the gateway of this name before (RFC 9110 §7.6.3)."""
+    for name, value in headers:
+        if name == b"via" and via in value:
+            return True
+    return False
+
+
+def _via(headers: Headers, via: bytes) -> bytes:
+    """Our name behind those of other gateways of our kind; what other proxies called themselves stays inside."""
+    own = b"1.1 " + via
+    for name, value in reversed(headers):
+        if name == b"via":
+            hops = [hop.strip() for hop in value.split(b",") if VIA_NAME in hop]
+            own = b", ".join([*hops, own])
+    return own

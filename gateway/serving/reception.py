@@ -1,0 +1,58 @@
+"""A judged request head -> an Exchange; a head that the wire refused -> its answer."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from os import urandom
+
+from gateway.errors import GatewayError
+from gateway.messages import RequestHead
+from gateway.serving.answer import Answer
+from gateway.serving.exchange import ANONYMOUS, Exchange, Surroundings
+from gateway.telemetry.access_log import ExchangeRecord
+from gateway.telemetry.metrics import NO_ROUTE
+from gateway.telemetry.outcomes import outcome_of_error
+from gateway.wire.downstream import DownstreamConnection
+
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}").fullmatch
+
+
+class Reception:
+    """Starts exchanges: what the wire of every listener is given."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        # Unique among gateways by its beginning, within this one by its end; a tenth of the cost of a UUID.
+        self._id_prefix = urandom(8).hex().encode()
+        self._numbers = count(1)
+
+    def exchange_started(self, head: RequestHead, connection: DownstreamConnection) -> Exchange:
+        """Begin the exchange of a request whose head is whole."""
+        given = head.header(b"x-request-id")
+        request_id = given if given is not None and _ACCEPTED_ID(given) else self._new_id()
+        exchange = Exchange(self._surroundings, head, connection, request_id)
+        exchange.head_received()
+        return exchange
+
+    def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:
+        """Answer what never became an exchange, and count it all the same."""
+        request_id = self._new_id()
+        Answer(connection, request_id).refuse(error)
+        surroundings, outcome = self._surroundings, outcome_of_error(error, begun=False)
+        surroundings.metrics.series(NO_ROUTE, ANONYMOUS).finished(error.status, outcome, 0.0, None)
+        if surroundings.access_log is not None:
+            surroundings.access_log.write(
+                ExchangeRecord(
+                    request_id=request_id.decode(),
+                    peer=connection.peer,
+                    listener=connection.listener,
+                    code=error.status,
+                    outcome=outcome,
+                    error=error.code,
+                    detail=error.detail or error.message,
+                )
+            )
+
+    def _new_id(self) -> bytes:
+        return b"%b-%x" % (self._id_prefix, next(self._numbers))

@@ -1,0 +1,30 @@
+"""A GatewayError -> an error answer in the client's dialect."""
+
+from __future__ import annotations
+
+from gateway.dialects.table import DIALECTS
+from gateway.errors import GatewayError
+from gateway.messages import Headers
+
+CLIENT_DIALECT = DIALECTS["openAIConfig"]
+"""What clients speak."""
+
+ERROR_SOURCE = b"x-llmgateway-error-source"
+"""The header that tells who wrote an error: `gateway` or `provider`."""
+
+_RETRY_AFTER_SECONDS = b"1"
+
+
+def error_headers(error: GatewayError) -> Headers:
+    """The headers that an error of our own carries."""
+    headers = [(b"content-type", b"application/json"), (ERROR_SOURCE, b"gateway")]
+    if error.status == 503:
+        headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
+    if error.status == 405:
+        headers.append((b"allow", b"GET, HEAD, POST"))
+    return headers
+
+
+def error_body(error: GatewayError) -> bytes:
+    """The body that an error of our own has."""
+    return CLIENT_DIALECT.error_body(error.message, error.row.type, error.code, error.param)

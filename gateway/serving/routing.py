@@ -1,0 +1,81 @@
+"""Head -> route -> rule, or the refusal that the client is told.  Pure; exchanges and `explain` both decide here."""
+
+from __future__ import annotations
+
+from gateway.dialects.envelope import Envelope
+from gateway.dialects.operations import Operation, operation_of
+from gateway.errors import GatewayError
+from gateway.messages import RequestHead
+from gateway.serving.outgoing import has_passed
+from gateway.snapshot.matching import route_for, rule_for, tenant_for
+from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
+
+_TAKE_FILES = {
+    Operation.IMAGE_EDITS,
+    Operation.IMAGE_VARIATIONS,
+    Operation.TRANSCRIPTIONS,
+    Operation.TRANSLATIONS,
+}
+
+
+def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: bytes) -> RouteTable:
+    """The route that answers for this request.
+
+    :raises GatewayError: `not_ready`, `loop_detected`, `no_route`.
+    """
+    if snapshot is None:
+        raise GatewayError("not_ready", "the gateway has no configuration yet")
+    if has_passed(head.headers, via):
+        raise GatewayError("loop_detected", f"the provider for {head.host} is this gateway itself")
+    tenant = tenant_for(snapshot, head)
+    route = route_for(tenant, head.host, listener) if tenant is not None else None
+    if route is None:
+        raise GatewayError("no_route", f"no route answers for the host {head.host}")
+    return route
+
+
+def operation_of_head(head: RequestHead) -> Operation | None:
+    """What the client wants done, as far as method and path tell; None where only the body can.
+
+    :raises GatewayError: `no_route`, `method_not_allowed`, `unsupported_encoding`.
+    """
+    operation = operation_of(head.method, head.path)
+    if operation is None and head.method != b"POST":
+        raise GatewayError("no_route", f"{_shown(head.path)} is nothing that this gateway serves")
+    if head.header(b"content-encoding") not in (None, b"identity"):
+        raise GatewayError("unsupported_encoding", "send the body uncompressed")
+    return operation
+
+
+def operation_of_body(operation: Operation | None, head: RequestHead, envelope: Envelope) -> Operation:
+    """What the client wants done, now that the body is known: whatever has messages is chat, wherever it is sent.
+
+    :raises GatewayError: `no_route`.
+    """
+    if operation is not None:
+        return operation
+    if not envelope.has_messages:
+        raise GatewayError(
+            "no_route", f"{_shown(head.path)} serves only requests with `messages` in their body"
+        )
+    return Operation.CHAT
+
+
+def passes_through(operation: Operation | None, head: RequestHead) -> bool:
+    """Tell whether the body is handed through as it is, unread: files, which are not JSON."""
+    return operation in _TAKE_FILES and b"json" not in (head.header(b"content-type") or b"")
+
+
+def rule_of(route: RouteTable, head: RequestHead, listener: str) -> RuleTable:
+    """The rule that answers.
+
+    :raises GatewayError: `no_route`.
+    """
+    rule = rule_for(route, head, listener)
+    if rule is None:
+        raise GatewayError("no_route", f"no rule for the host {head.host} matches this request")
+    return rule
+
+
+def _shown(path: bytes) -> str:
+    return path[:200].decode("latin-1")
