@@ -9,7 +9,7 @@ from gateway.resources.shapes import Syntax
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = rf"({_LABEL}\.){{0,126}}{_LABEL}\.?"
-_IPV6 = r"\[?[0-9A-Fa-f:.]{2,45}\]?"
+_IPV6 = r"\[?[0-9A-Fa-f.]{0,4}:[0-9A-Fa-f:.]{1,41}\]?"
 
 
 def _normalised_host(text: str) -> str:

@@ -10,11 +10,6 @@ from gateway.resources import LLMProvider, LLMRoute, Resources, SourceFile, read
 NOTHING: Mapping[str, str] = {}
 
 
-def read_file_of(files: Mapping[str, bytes]) -> object:
-    """A `read_file` that knows these files."""
-    return files.__getitem__
-
-
 def read_text(
     text: str | bytes,
     *,
@@ -40,9 +35,11 @@ def document(kind: str, spec: str, name: str = "a") -> str:
     return head + indent(dedent(spec).strip("\n"), "  ") + "\n"
 
 
-def provider(spec: str, **reading: Mapping[str, str]) -> LLMProvider:
-    """The one provider with this spec and host p.example, which has no problems."""
-    resources = read_text(document("LLMProvider", "host: p.example\n" + dedent(spec)), **reading)  # type: ignore[arg-type]
+def provider(spec: str, environment: Mapping[str, str] = NOTHING) -> LLMProvider:
+    """The one provider with this spec and host p.example, which has no errors."""
+    resources = read_text(
+        document("LLMProvider", "host: p.example\n" + dedent(spec)), environment=environment
+    )
     assert [str(problem) for problem in resources.problems if problem.severity == "error"] == []
     (only,) = resources.providers
     return only
@@ -56,16 +53,20 @@ def route(spec: str) -> LLMRoute:
     return only
 
 
-def problems(text: str | bytes, **reading: object) -> list[str]:
+def problems(
+    text: str | bytes, environment: Mapping[str, str] = NOTHING, files: Mapping[str, bytes] | None = None
+) -> list[str]:
     """What is wrong with a file, a line each, without its name."""
-    resources = read_text(text, **reading)  # type: ignore[arg-type]
+    resources = read_text(text, environment=environment, files=files)
     return [str(problem).removeprefix("conf.d/x.yaml:") for problem in resources.problems]
 
 
-def spec_problems(kind: str, spec: str, **reading: object) -> list[str]:
+def spec_problems(
+    kind: str, spec: str, environment: Mapping[str, str] = NOTHING, files: Mapping[str, bytes] | None = None
+) -> list[str]:
     """What is wrong with a spec: `line of the spec:column: path below spec: message`."""
     found = []
-    for line in problems(document(kind, spec), **reading):
+    for line in problems(document(kind, spec), environment, files):
         number, rest = line.split(":", 1)
         found.append(f"{int(number) - 4}:{rest.replace(' spec.', ' ', 1)}")
     return found
