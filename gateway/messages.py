@@ -27,8 +27,8 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     query: bytes
     """What stood behind the question mark; empty when there was none."""
     host: str
-    """Who is asked: lower case, without port or trailing dot.  The absolute-form's authority wins over
-    the Host header (RFC 9112 §3.2.2)."""
+    """Who is asked: lower case, without port, trailing dot or an IPv6 address's brackets.  An absolute-form's
+    authority stands for the Host header (RFC 9112 §3.2.2)."""
     headers: Headers
     body_length: int | None
     """In bytes; 0 without a body; None when it comes in chunks."""

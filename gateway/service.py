@@ -41,8 +41,8 @@ from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
 from gateway.wire.addresses import is_local, shown
 from gateway.wire.connecting import Connector
-from gateway.wire.downstream import DownstreamFactory
 from gateway.wire.limits import DownstreamLimits
+from gateway.wire.listening import DownstreamFactory
 from gateway.wire.pools import Pools
 from gateway.wire.sweep import Sweep
 from gateway.wire.tls import ContextCache

@@ -14,8 +14,9 @@ from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.simulator import openai
 from gateway.simulator.script import Begin, BreakOff, End, Respond, Say, Step, Wait, perform
-from gateway.wire.downstream import DownstreamConnection, DownstreamFactory, Exchange
+from gateway.wire.downstream import DownstreamConnection, Exchange
 from gateway.wire.limits import DownstreamLimits
+from gateway.wire.listening import DownstreamFactory
 from gateway.wire.sweep import Sweep
 
 BURST_BYTES = 64 * 1024

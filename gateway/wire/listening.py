@@ -1,0 +1,95 @@
+"""The connections of one listener: made, counted, and ended together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from gateway.wire.downstream import DownstreamConnection, ExchangeStarter
+from gateway.wire.limits import DownstreamLimits
+from gateway.wire.responses import DateLine
+from gateway.wire.sweep import Sweep
+
+
+@implementer(IProtocolNegotiationFactory)
+class DownstreamFactory(Factory):
+    """Makes the connections of one listener, and ends them together."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        starter: ExchangeStarter,
+        sweep: Sweep,
+        limits: Callable[[], DownstreamLimits],
+        listener: str = "",
+        *,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make the factory.
+
+        :param limits: asked for every head, so that a reload counts from the next request.
+        :param wall_clock: for the `Date` header.
+        """
+        self.starter = starter
+        self.sweep = sweep
+        self.limits = limits
+        self.listener = listener
+        self.date = DateLine(wall_clock)
+        self.connections: set[DownstreamConnection] = set()
+        """All that are open."""
+        self.draining = False
+        """Every answer is its connection's last."""
+        self._admitted: set[DownstreamConnection] = set()
+        self._drained: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> DownstreamConnection:
+        return DownstreamConnection(self)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS listeners agree to over ALPN.
+
+        Were it nothing, Twisted would end the handshake of every client that asks, curl's included.
+        """
+        return [b"http/1.1"]
+
+    def admit(self, connection: DownstreamConnection) -> bool:
+        """Count a connection that was made; False when it is one too many."""
+        self.connections.add(connection)
+        most = self.limits().connections
+        if most is not None and len(self._admitted) >= most:
+            return False
+        self._admitted.add(connection)
+        return True
+
+    def leave(self, connection: DownstreamConnection) -> None:
+        """Count it no longer."""
+        self.connections.discard(connection)
+        self._admitted.discard(connection)
+        self._tell_if_drained()
+
+    def drain(self) -> Deferred[None]:
+        """Close idle connections now and the others behind their answers; fires when none is left."""
+        self.draining = True
+        waiting: Deferred[None] = Deferred()
+        self._drained.append(waiting)
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+        self._tell_if_drained()
+        return waiting
+
+    def abort_all(self) -> None:
+        """End every connection at once."""
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def _tell_if_drained(self) -> None:
+        if self.draining and not self.connections:
+            waiting, self._drained = self._drained, []
+            for each in waiting:
+                each.callback(None)

@@ -1,0 +1,361 @@
+"""A provider's connection: one request at a time, and the answer to it.
+
+A connection belongs to a home: whoever makes it, then a pool.  It tells its home when it can carry a
+request and when it never will again.  Whoever gets it from there sends one request with a receiver, which
+hears the answer in order: a head, pieces of the body, and at last exactly one of `answer_ended` and
+`answer_failed`.  With that last call the connection is no longer the receiver's.
+
+Nothing looks at the socket before an idle connection is used again.  The reactor reports a provider's FIN in
+its next turn; a `recv` with MSG_PEEK would cost every request a system call to narrow that gap, and could not
+close it.  A request that falls into it fails with `provider_reset` on a `reused` connection, and can be sent
+once more on a fresh one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IProtocol,
+    ITCPTransport,
+    ITransport,
+)
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.errors import GatewayError, Progress
+from gateway.messages import Destination, ResponseHead, Timeouts
+from gateway.wire.answer_parsing import AnswerParser
+from gateway.wire.limits import LINGER_SECONDS
+from gateway.wire.sending import Sender, sender_for
+from gateway.wire.sweep import NEVER, Sweep
+from gateway.wire.tls import client_certificate_refused, handshake_failure_sentence
+
+
+class AnswerReceiver(Protocol):
+    """Hears the answer to one request."""
+
+    def head_received(self, head: ResponseHead) -> None:
+        """The final head, once; 1xx answers are passed over."""
+
+    def body_received(self, data: bytes) -> None:
+        """Some of the body, without its framing."""
+
+    def answer_ended(self) -> None:
+        """The answer is whole.  Nothing follows; let go of the connection."""
+
+    def read_ended(self) -> None:
+        """All of one read has been told: a good moment to pass it on.
+
+        Not called when the answer has ended or failed.
+        """
+
+    def answer_failed(self, error: GatewayError) -> None:
+        """There will be no more of it.  Nothing follows; let go of the connection."""
+
+    def upstream_full(self) -> None:
+        """The provider takes no more of a streamed request body: stop sending."""
+
+    def upstream_drained(self) -> None:
+        """The provider has taken everything: go on."""
+
+
+class ConnectionHome(Protocol):
+    """Where a connection belongs while it carries no request."""
+
+    def connection_usable(self, connection: UpstreamConnection) -> None:
+        """It can carry a request: it is new, or its last answer is whole."""
+
+    def connection_gone(self, connection: UpstreamConnection, reason: Failure | None) -> None:
+        """It will carry none any more.  Said once.
+
+        :param reason: why it was lost; None when we end it ourselves.
+        """
+
+
+@implementer(IProtocol, IHandshakeListener)
+class UpstreamConnection:
+    """The protocol of one connection to a provider."""
+
+    __slots__ = (
+        "_awaits_head",
+        "_body_follows",
+        "_deadline",
+        "_full",
+        "_lost",
+        "_parser",
+        "_paused",
+        "_receiver",
+        "_seconds",
+        "_sender",
+        "_sweep",
+        "_timeouts",
+        "destination",
+        "home",
+        "open",
+        "reused",
+        "transport",
+    )
+
+    def __init__(self, destination: Destination, sweep: Sweep, home: ConnectionHome) -> None:
+        self.destination = destination
+        self.home = home
+        self.reused = False
+        """It has carried an answer before."""
+        self.open = True
+        """It may still carry a request; False once its closing is decided or has happened."""
+        self._sweep = sweep
+        self._seconds = sweep.seconds
+        self._parser = AnswerParser()
+        # A refused certificate arrives as connectionLost before any request: all fields exist from the start.
+        self._receiver: AnswerReceiver | None = None
+        """None between requests."""
+        self._timeouts = Timeouts()
+        self._deadline = NEVER
+        self._awaits_head = False
+        self._body_follows = False
+        """More of the request's body is to come."""
+        self._full = False
+        """The receiver was told to stop sending."""
+        self._paused = False
+        self._lost = False
+
+    # What a receiver, or a pool, asks for.
+
+    def send(
+        self,
+        request: bytes,
+        receiver: AnswerReceiver,
+        *,
+        timeouts: Timeouts,
+        expects_no_body: bool = False,
+        more: bool = False,
+    ) -> None:
+        """Send a request: its head, and as much of its body as there is.
+
+        A connection that was lost since it was handed out fails at once, before this returns.
+
+        :param timeouts: `headers` and `idle` of these are kept here.
+        :param expects_no_body: it is a HEAD: an answer to it has no body.
+        :param more: `send_body` and `end_body` follow; whoever calls them frames the bytes.
+        """
+        if not self.open:
+            receiver.answer_failed(_reset("It was lost before the request was sent.", Progress.NOT_SENT))
+            return
+        self._receiver = receiver
+        self._timeouts = timeouts
+        self._awaits_head = True
+        self._body_follows = more
+        self._parser.expect(no_body=expects_no_body)
+        self._write(request)
+
+    def send_body(self, data: bytes) -> None:
+        """Send some more of the request's body."""
+        if self._receiver is not None:
+            self._write(data)
+
+    def end_body(self) -> None:
+        """The request's body is whole."""
+        self._body_follows = False
+        self._watch_answer()
+
+    def pause(self) -> None:
+        """Stop reading the answer.
+
+        Until `resume` no deadline runs, and nobody notices that the provider leaves.
+        """
+        if self._receiver is not None and not self._paused:
+            self._paused = True
+            self._deadline = NEVER
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Go on reading the answer."""
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+            self._watch_answer()
+
+    def abort(self) -> None:
+        """End it at once, whatever it is doing.  The receiver hears nothing more."""
+        self._receiver = None
+        self._leave(None)
+        self._deadline = NEVER
+        if not self._lost:
+            self.transport.abortConnection()
+
+    def close(self) -> None:
+        """End it politely; it carries no request."""
+        if not self.open:
+            return
+        self._leave(None)
+        # Over TLS this waits for the provider's close_notify, which may never come.
+        self._deadline = self._seconds() + LINGER_SECONDS
+        self._sender.finish()
+        self.transport.loseConnection()
+
+    # What the sweep and the sender say.
+
+    def swept(self, now: float) -> None:
+        """Look at the deadline."""
+        if now < self._deadline:
+            return
+        receiver = self._receiver
+        awaited_head, progress = self._awaits_head, self._progress()
+        self.abort()
+        if receiver is None:
+            return  # it lingered after `close`
+        if awaited_head:
+            message = f"The provider did not begin to answer within {self._timeouts.headers:g} s."
+            receiver.answer_failed(GatewayError("provider_headers_timeout", message, progress=progress))
+        else:
+            message = f"The provider's answer stalled for {self._timeouts.idle:g} s."
+            receiver.answer_failed(GatewayError("provider_idle_timeout", message, progress=progress))
+
+    def _drained(self) -> None:
+        """Everything written has been taken."""
+        receiver = self._receiver
+        if receiver is None:
+            return
+        self._watch_answer()
+        if self._full:
+            self._full = False
+            receiver.upstream_drained()
+
+    # What Twisted says.
+
+    def makeConnection(self, transport: ITransport) -> None:
+        self.transport: Any = transport  # IPushProducer as well, and over TLS INegotiated
+        self._sender: Sender = sender_for(transport, self._drained)
+        self._sweep.watch(self)
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        if self.destination.tls is None:
+            self.home.connection_usable(self)
+
+    def handshakeCompleted(self) -> None:
+        self.home.connection_usable(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            if self.open:
+                self.abort()  # nobody asked for these bytes: whatever they answer, it is no request of ours
+            return
+        parser = self._parser
+        parser.feed(data)
+        if self._awaits_head and parser.head is not None:
+            self._awaits_head = False
+            receiver.head_received(parser.head)
+            if self._receiver is None:
+                return
+        pieces = parser.body
+        if pieces:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            receiver.body_received(body)
+            if self._receiver is None:
+                return
+        if parser.ended:
+            self._end(receiver)
+        elif parser.fault is not None:
+            self.abort()
+            message = "The provider's answer is not valid HTTP/1.1."
+            receiver.answer_failed(
+                GatewayError(
+                    "provider_malformed_answer", message, progress=Progress.HEAD_RECEIVED, detail=parser.fault
+                )
+            )
+        elif not self._awaits_head:
+            if not self._paused:
+                idle = self._timeouts.idle
+                self._deadline = NEVER if idle is None else self._seconds() + idle
+            receiver.read_ended()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._lost = True
+        self._deadline = NEVER
+        self._sweep.forget(self)
+        receiver, self._receiver = self._receiver, None
+        self._leave(reason)
+        if receiver is None:
+            return
+        detail = str(reason.value)
+        if self._parser.closed(cleanly=isinstance(reason.value, ConnectionDone)):
+            receiver.answer_ended()
+        elif self._parser.begun:
+            message = "The provider's answer ended before it was whole."
+            receiver.answer_failed(
+                GatewayError("provider_answer_cut", message, progress=Progress.HEAD_RECEIVED, detail=detail)
+            )
+        elif self.destination.tls is not None and client_certificate_refused(reason):
+            # In TLS 1.3 this comes after our side of the handshake; the request has not been read.
+            message, detail = handshake_failure_sentence(reason, self.destination.tls.names)
+            receiver.answer_failed(GatewayError("provider_tls_failed", message, detail=detail))
+        else:
+            receiver.answer_failed(_reset(detail, Progress.SENT))
+
+    # How it works inside.
+
+    def _write(self, data: bytes) -> None:
+        sender = self._sender
+        sender.write(data)
+        self._watch_answer()
+        if sender.waiting and not self._full and sender.full and self._receiver is not None:
+            self._full = True
+            self._receiver.upstream_full()
+
+    def _watch_answer(self) -> None:
+        """Let the deadline begin anew that fits how far the exchange is.
+
+        `headers` runs once the request is sent, and while the provider takes nothing of it: a provider that
+        does not read is as silent as one that does not answer.  It does not run while the rest of the body is
+        ours to send.
+        """
+        if self._receiver is None or self._paused:
+            return
+        if not self._awaits_head:
+            seconds = self._timeouts.idle
+        elif self._body_follows and not self._sender.waiting:
+            seconds = None
+        else:
+            seconds = self._timeouts.headers
+        self._deadline = NEVER if seconds is None else self._seconds() + seconds
+
+    def _end(self, receiver: AnswerReceiver) -> None:
+        """The answer is whole: say so, and be free for the next request if that is safe."""
+        parser = self._parser
+        request_sent = not self._body_follows and not self._sender.waiting
+        self._receiver = None
+        self._deadline = NEVER
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+        receiver.answer_ended()
+        if not self.open:
+            return
+        if not request_sent or parser.surplus:
+            self.abort()
+        elif parser.keep_alive:
+            self.reused = True
+            self.home.connection_usable(self)
+        else:
+            self.close()
+
+    def _leave(self, reason: Failure | None) -> None:
+        if self.open:
+            self.open = False
+            self.home.connection_gone(self, reason)
+
+    def _progress(self) -> Progress:
+        return Progress.HEAD_RECEIVED if self._parser.begun else Progress.SENT
+
+
+def _reset(detail: str, progress: Progress) -> GatewayError:
+    message = "The provider closed the connection before it answered."
+    return GatewayError("provider_reset", message, progress=progress, detail=detail)
