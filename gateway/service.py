@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from twisted.python.failure import Failure
 
 from gateway import __version__
 from gateway.live import Live
+from gateway.resources import Problem
 from gateway.serving.admin import AdminFactory, AdminPages
 from gateway.serving.exchange import Surroundings
 from gateway.serving.outgoing import VIA_NAME
@@ -49,6 +51,10 @@ from gateway.wire.tls import ContextCache
 
 SWITCH_SECONDS = 0.0005
 """How long another thread may keep the reactor's thread from the interpreter."""
+
+GARBAGE_THRESHOLD = 10_000
+"""Objects made and not yet freed before the collector looks for cycles.  An exchange leaves none behind, so at
+Python's 700 it would mostly look in vain, in the middle of requests."""
 
 
 @frozen
@@ -91,6 +97,8 @@ class GatewayService(Service):
         self._setup = setup
         self._ports: list[IListeningPort] = []
         self._limits = DownstreamLimits()
+        self._told: tuple[Problem, ...] = ()
+        """The problems that the log has already."""
 
         self.current = CurrentSnapshot()
         self.live = Live()
@@ -152,10 +160,13 @@ class GatewayService(Service):
         self.status.adopted(generation, now)
         self.metrics.reloaded(reload_result(generation), tenant_configurations(generation, now))
         for problem in generation.problems:
+            if problem in self._told:
+                continue  # every change would repeat the warnings of all files
             if problem.severity == "error":
                 self._log.error("{problem}", problem=str(problem))
             else:
                 self._log.warn("{problem}", problem=str(problem))
+        self._told = generation.problems
         if not generation.problems and not len(snapshot.anonymous):
             self._log.warn("{conf}: {problem}", conf=str(self._setup.conf), problem=NOTHING_TO_SERVE)
         for name in sorted(generation.stale):
@@ -182,6 +193,7 @@ class GatewayService(Service):
         super().startService()
         # A scrape is rendered in a thread; at Python's 5 ms a request that comes meanwhile would wait that long.
         sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(GARBAGE_THRESHOLD)
         self.sweep.start()
         self.watcher.startService()
         self._announce()

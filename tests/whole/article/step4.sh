@@ -1,0 +1,7 @@
+kubectl exec deployment/sleep -it -- curl --location 'http://demo-llm-server' \
+--header 'Content-Type: application/json' \
+--data '{
+    "messages": [
+        {"role": "user", "content": "请介绍你自己"}
+    ]
+}'
