@@ -16,14 +16,16 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from gateway import __version__
+from gateway.errors import GatewayError
 from gateway.live import Live
-from gateway.messages import RequestHead
 from gateway.resources.schema import json_schema
 from gateway.serving.explaining import explain
 from gateway.snapshot.adopting import Generation
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings, load
 from gateway.wire.addresses import shown
+from gateway.wire.limits import DownstreamLimits
+from gateway.wire.request_judging import judge
 from gateway.wire.tls import ContextCache
 
 EXAMPLES = ("demo.yaml", "dashscope.yaml")
@@ -65,15 +67,13 @@ def _explain(options: argparse.Namespace) -> int:
             print(problem, file=sys.stderr)
     headers = [_header(text) for text in options.header]
     body = _data(options.data)
-    head = RequestHead(
-        method=(options.method or ("POST" if options.data is not None else "GET")).encode(),
-        path=options.path.partition("?")[0].encode(),
-        query=options.path.partition("?")[2].encode(),
-        host=options.host.lower().rstrip("."),
-        headers=[(b"host", options.host.encode()), *headers],
-        body_length=len(body),
-        expects_continue=False,
-    )
+    method = options.method or ("POST" if options.data is not None else "GET")
+    headers += [(b"host", options.host.encode()), (b"content-length", b"%d" % len(body))]
+    try:
+        head = judge(method.encode(), options.path.encode(), headers, DownstreamLimits(), old=False)
+    except GatewayError as error:
+        print(f"refused    {error.status} {error.code}: {error.message}")
+        return 1
     lines = list(explain(generation.snapshot, Live(), head, body, options.listener))
     print("\n".join(lines))
     return 1 if lines[-1].startswith("refused") else 0
@@ -81,13 +81,16 @@ def _explain(options: argparse.Namespace) -> int:
 
 def _init(options: argparse.Namespace) -> int:
     folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    existing = [name for name in EXAMPLES if (folder / name).exists()]
-    if existing:
-        return _complain(f"{folder / existing[0]} is there already; nothing was written")
-    for name in EXAMPLES:
-        (folder / name).write_bytes(files("gateway.examples").joinpath(name).read_bytes())
-        print(f"wrote {folder / name}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        existing = [name for name in EXAMPLES if os.path.lexists(folder / name)]
+        if existing:
+            return _complain(f"{folder / existing[0]} is there already; nothing was written")
+        for name in EXAMPLES:
+            (folder / name).write_bytes(files("gateway.examples").joinpath(name).read_bytes())
+            print(f"wrote {folder / name}")
+    except OSError as error:
+        return _complain(f"{error.filename} cannot be written: {error.strerror}")
     print(f"run it with: twistd -n llmgateway --conf {folder}")
     return 0
 
@@ -115,7 +118,7 @@ def _simulate(options: argparse.Namespace) -> int:
         task.react(run)
     except SystemExit:
         pass  # react's way to return
-    except ValueError as error:
+    except Exception as error:  # each kind of endpoint raises what it likes
         return _complain(f"{options.listen} is no endpoint: {error}")
     return _complain(f"cannot listen on {options.listen}: {failures[0].getErrorMessage()}") if failures else 0
 

@@ -49,9 +49,7 @@ class Options(usage.Options):
         self._labels: dict[str, str] = {}
 
     def opt_listen(self, value: str) -> None:
-        """Endpoint for clients, as ENDPOINT or NAME=ENDPOINT; may be repeated.
-        [default: tcp:8080:interface=127.0.0.1]
-        """
+        """Endpoint for clients, ENDPOINT or NAME=ENDPOINT; may be repeated. [default: tcp:8080:interface=127.0.0.1]"""
         named = _NAMED.fullmatch(value)
         name, endpoint = named.groups() if named else ("", value)
         if name and name in (taken for taken, _ in self._listen):
@@ -61,9 +59,7 @@ class Options(usage.Options):
     opt_l = opt_listen
 
     def opt_label(self, value: str) -> None:
-        """A label of this gateway, as KEY=VALUE; may be repeated.  Providers with a workloadSelector are
-        loaded only where their labels are among these.
-        """
+        """A label that workloadSelectors of providers are compared with, KEY=VALUE; may be repeated."""
         label = _LABEL.fullmatch(value)
         if label is None:
             raise usage.UsageError(f"--label wants KEY=VALUE, not {value!r}")
@@ -86,8 +82,11 @@ class Options(usage.Options):
         """
         conf = Path(self["conf"])
         if not conf.is_dir():
-            what = "is not a directory" if conf.exists() else "does not exist"
-            raise usage.UsageError(f"--conf: {conf} {what}; `llmgateway init {conf}` writes an example there")
+            if conf.exists():
+                raise usage.UsageError(f"--conf: {conf} is not a directory")
+            raise usage.UsageError(
+                f"--conf: {conf} does not exist; `llmgateway init {conf}` writes an example there"
+            )
         # Here and not above: listing twistd's plugins must not choose the reactor.
         from twisted.internet import reactor
 

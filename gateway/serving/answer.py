@@ -30,8 +30,8 @@ _NOT_FORWARDED = {
     b"api-key",
     b"x-goog-api-key",
     b"authorization",
+    ERROR_SOURCE,  # ours to say
 }
-
 
 _NO_FACTS = AnswerFacts()
 
@@ -111,11 +111,11 @@ class Answer:
         for header in head.headers:
             name = header[0]
             if name == b"content-type":
-                content_type = header[1]
+                content_type = header[1].lower()
             elif name == b"content-encoding":
-                encoded = True
+                encoded = header[1] != b"identity"
             elif name in _NOT_FORWARDED:
-                if name == b"x-request-id":
+                if name == b"x-request-id" and not holds_secret([header], backend.secrets):
                     self.provider_request_id = header[1]
                 continue
             headers.append(header)

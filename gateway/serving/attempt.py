@@ -30,6 +30,9 @@ class AttemptObserver(Protocol):
     def attempt_failed(self, error: GatewayError) -> None:
         """There will be no answer, or no more of it."""
 
+    def break_down(self) -> None:
+        """The gateway itself has failed, as the exception at hand says; the attempt is to be cancelled."""
+
 
 class Attempt:
     """Sends a request to one backend and tells the observer what comes of it.
@@ -89,6 +92,12 @@ class Attempt:
         self._pending = None
         self._connection = connection
         self.connections += 1
+        try:
+            self._send_on(connection)
+        except Exception:  # who has waited for a connection is called by the pool, which knows no observer
+            self._observer.break_down()
+
+    def _send_on(self, connection: UpstreamConnection) -> None:
         request = self._request
         connection.send(
             request.wire_bytes(),
@@ -121,7 +130,12 @@ class Attempt:
 
     def answer_failed(self, error: GatewayError) -> None:
         connection = self._disconnected()
-        if error.code == "provider_reset" and self._upload is None and connection is not None and connection.reused:
+        if (
+            error.code == "provider_reset"
+            and self._upload is None
+            and connection is not None
+            and connection.reused
+        ):
             self._acquire(fresh=True)
         else:
             self._observer.attempt_failed(error)

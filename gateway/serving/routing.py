@@ -10,12 +10,12 @@ from gateway.serving.outgoing import has_passed
 from gateway.snapshot.matching import route_for, rule_for, tenant_for
 from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
 
-_TAKE_FILES = {
+_TAKE_FILES = (
     Operation.IMAGE_EDITS,
     Operation.IMAGE_VARIATIONS,
     Operation.TRANSCRIPTIONS,
     Operation.TRANSLATIONS,
-}
+)
 
 
 def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: bytes) -> RouteTable:

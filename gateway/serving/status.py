@@ -57,7 +57,7 @@ class Status:
 
 def reload_result(generation: Generation) -> ReloadResult:
     """How much of the files got into this generation."""
-    if not generation.stale and not generation.missing:
+    if not any(problem.severity == "error" for problem in generation.problems):
         return ReloadResult.APPLIED
     fresh = generation.good.keys() - generation.stale
     return ReloadResult.PARTLY_APPLIED if fresh else ReloadResult.REJECTED

@@ -12,7 +12,7 @@ from gateway.wire.upstream import UpstreamConnection
 class Upload:
     """One streamed body, from the client's connection to the provider's."""
 
-    __slots__ = ("_chunked", "_client", "_early", "_ended", "_provider")
+    __slots__ = ("_chunked", "_client", "_early", "_ended", "_over", "_provider")
 
     def __init__(self, client: DownstreamConnection, *, chunked: bool) -> None:
         """Begin.
@@ -24,15 +24,18 @@ class Upload:
         self._provider: UpstreamConnection | None = None
         self._early: list[bytes] = []
         self._ended = False
+        """By the client."""
+        self._over = False
+        """For the provider."""
 
     def received(self, data: bytes) -> None:
         """A piece of the body came from the client."""
-        if self._provider is None:
+        if self._provider is not None:
+            self._provider.send_body(self._framed(data))
+        elif not self._over:
             # There is no connection to the provider yet: take no more than this read from the client.
             self._early.append(data)
             self._client.pause_body()
-        else:
-            self._provider.send_body(self._framed(data))
 
     def ended(self) -> None:
         """The client has sent all of it."""
@@ -43,17 +46,18 @@ class Upload:
     def connected(self, provider: UpstreamConnection) -> None:
         """The request's head has been sent on this connection."""
         self._provider = provider
+        # First of all, for the provider may be full again at once.
+        self._client.resume_body()
         for data in self._early:
             provider.send_body(self._framed(data))
         self._early.clear()
         if self._ended:
             self._finish(provider)
-        else:
-            self._client.resume_body()
 
     def disconnected(self) -> None:
         """There is nobody to send it to any more: what still comes is thrown away."""
         self._provider = None
+        self._over = True
 
     def full(self) -> None:
         """The provider takes no more for now."""

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from gateway.messages import Destination
 from gateway.resources import GatewayDocument, Resources
 from gateway.resources.problems import Problem, Report
-from gateway.snapshot.compiling import Surroundings, TenantResources, compile_snapshot, failed_tenants
+from gateway.snapshot.backends import DestinationKey
+from gateway.snapshot.compiling import (
+    Compilation,
+    Surroundings,
+    TenantResources,
+    compile_snapshot,
+    failed_tenants,
+)
 from gateway.snapshot.tables import Snapshot
 
 
@@ -44,7 +52,7 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
         report.add(problem)
     refused = failed_tenants(resources.problems) | _tenants_of(resources.broken_files, known_good)
     gateway = resources.gateway
-    if last is not None and _concern_nobody(resources.problems):
+    if last is not None and _gateway_is_broken(resources, last.gateway):
         gateway = last.gateway
     held = {host: table.name for host, table in last.snapshot.anonymous.items()} if last is not None else {}
 
@@ -55,14 +63,19 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
             **{name: tenant for name, tenant in known_good.items() if name in refused},
         }
         compilation = compile_snapshot(candidate, gateway, surroundings, held)
-        newly_refused = compilation.failed - refused
+        # Who is left out for another's fault gets a second chance with what that one goes on with.
+        newly_refused = (compilation.failed - refused) or (compilation.left_out - refused)
         for problem in compilation.problems:
             if not newly_refused or problem.tenant in newly_refused:
                 report.add(problem)
         if not newly_refused:
             break
         refused |= newly_refused
-    good = {name: tenant for name, tenant in candidate.items() if name not in compilation.failed}
+    good = {
+        name: evolve(tenant, destinations=_destinations_of(name, compilation))
+        for name, tenant in candidate.items()
+        if name not in compilation.failed | compilation.left_out
+    }
     return Generation(
         snapshot=compilation.snapshot,
         good=MappingProxyType(good),
@@ -82,9 +95,17 @@ def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> f
     )
 
 
-def _concern_nobody(problems: tuple[Problem, ...]) -> bool:
-    """Tell whether there is an error that is no tenant's: the Gateway document's."""
-    return any(problem.severity == "error" and problem.tenant is None for problem in problems)
+def _destinations_of(owner: str, compilation: Compilation) -> Mapping[DestinationKey, Destination]:
+    return MappingProxyType(
+        {key: place for key, place in compilation.destinations.items() if key[0] == owner}
+    )
+
+
+def _gateway_is_broken(resources: Resources, last: GatewayDocument | None) -> bool:
+    """Tell whether the Gateway document has an error, which is no tenant's, or its file cannot be read."""
+    if last is not None and last.places.at("").file in resources.broken_files:
+        return True
+    return any(problem.severity == "error" and problem.tenant is None for problem in resources.problems)
 
 
 def _by_tenant(resources: Resources) -> dict[str, TenantResources]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
+from typing import TypeAlias
 
 from attrs import evolve, fields, frozen
 
@@ -33,13 +34,27 @@ class UnusableFileError(Exception):
     sentence: str
 
 
-class BackendBuilder:
-    """Builds backends; reads each certificate file once."""
+DestinationKey: TypeAlias = tuple[str, str, bool]
+"""The owner and name of a provider, and whether it is the simulator of this process."""
 
-    def __init__(self, read_file: Callable[[str], bytes], prepare_tls: Callable[[TlsSettings], None]) -> None:
+
+class BackendBuilder:
+    """Builds backends; reads the certificate files of each provider once."""
+
+    def __init__(
+        self,
+        read_file: Callable[[str], bytes],
+        prepare_tls: Callable[[TlsSettings], None],
+        known: Mapping[DestinationKey, Destination],
+    ) -> None:
+        """Make one for one compilation.
+
+        :param known: destinations of providers that go on as they are, whatever their files hold by now.
+        """
         self._read_file = read_file
         self._prepare_tls = prepare_tls
-        self._destinations: dict[tuple[str, str, bool], Destination] = {}
+        self.destinations = dict(known)
+        """Where the providers of all backends so far are."""
 
     def backend(
         self,
@@ -105,13 +120,13 @@ class BackendBuilder:
     def _destination(self, provider: LLMProvider, dialect: str) -> Destination:
         in_process = dialect == "simulatorConfig" and provider.endpoint is None
         key = (provider.tenant, provider.name, in_process)
-        if key not in self._destinations:
-            self._destinations[key] = (
+        if key not in self.destinations:
+            self.destinations[key] = (
                 Destination(owner=provider.tenant, address="simulator", port=0, tls=None, in_process=True)
                 if in_process
                 else self._network_destination(provider)
             )
-        return self._destinations[key]
+        return self.destinations[key]
 
     def _network_destination(self, provider: LLMProvider) -> Destination:
         endpoint = provider.endpoint

@@ -11,13 +11,13 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from gateway.messages import Timeouts, TlsSettings
+from gateway.messages import Destination, Timeouts, TlsSettings
 from gateway.resources.gateway import GatewayDocument
 from gateway.resources.problems import Places, Problem, Report, Severity, below, suggestion
 from gateway.resources.provider import LLMProvider
 from gateway.resources.reading import DEFAULT_TENANT
 from gateway.resources.route import BackendRef, LLMRoute, Rule
-from gateway.snapshot.backends import BackendBuilder, UnusableFileError
+from gateway.snapshot.backends import BackendBuilder, DestinationKey, UnusableFileError
 from gateway.snapshot.conditions import match_of
 from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.tables import (
@@ -36,6 +36,9 @@ class TenantResources:
 
     providers: tuple[LLMProvider, ...] = ()
     routes: tuple[LLMRoute, ...] = ()
+    destinations: Mapping[DestinationKey, Destination] = MappingProxyType({})
+    """Where its providers were when it was last good: a certificate's content is part of what was good.  Empty
+    for what has not been compiled yet."""
 
     def all(self) -> tuple[LLMProvider | LLMRoute, ...]:
         """Every resource, whatever its kind."""
@@ -64,10 +67,14 @@ class Compilation:
     """Of all tenants without an error."""
     problems: tuple[Problem, ...]
     """Errors and warnings."""
+    destinations: Mapping[DestinationKey, Destination]
+    """Where the providers are."""
+    left_out: frozenset[str]
+    """The tenants that have no table, be it their own fault or that of a provider's owner."""
 
     @property
     def failed(self) -> frozenset[str]:
-        """The tenants that were left out."""
+        """The tenants that have an error."""
         return failed_tenants(self.problems)
 
 
@@ -85,10 +92,12 @@ def compile_snapshot(
     """
     report = Report()
     upstream_timeouts = gateway.upstream_timeouts if gateway else {}
+    known = {key: place for tenant in tenants.values() for key, place in tenant.destinations.items()}
+    builder = BackendBuilder(surroundings.read_file, surroundings.prepare_tls, known)
     tables: dict[str, TenantTable] = {}
     names = {*tenants, DEFAULT_TENANT} - {surroundings.root_namespace}
     for name in sorted(names):
-        table = _TenantCompiler(name, tenants, upstream_timeouts, surroundings, report).compiled()
+        table = _TenantCompiler(name, tenants, upstream_timeouts, surroundings, builder, report).compiled()
         if table is not None:
             tables[name] = table
     _report_host_clashes(tables, tenants, held_hosts, report)
@@ -104,7 +113,7 @@ def compile_snapshot(
         destinations=frozenset(backend.destination for backend in backends),
         turns_keys=frozenset(rule.turns_key for route in routes for rule in route.rules),
     )
-    return Compilation(snapshot, problems)
+    return Compilation(snapshot, problems, builder.destinations, frozenset(names - tables.keys()))
 
 
 def failed_tenants(problems: Iterable[Problem]) -> frozenset[str]:
@@ -174,6 +183,7 @@ class _TenantCompiler:
         tenants: Mapping[str, TenantResources],
         upstream_timeouts: Mapping[str, float],
         surroundings: Surroundings,
+        builder: BackendBuilder,
         report: Report,
     ) -> None:
         self.name = name
@@ -183,7 +193,7 @@ class _TenantCompiler:
         self._tenants = tenants
         self._upstream_timeouts = upstream_timeouts
         self._surroundings = surroundings
-        self._builder = BackendBuilder(surroundings.read_file, surroundings.prepare_tls)
+        self._builder = builder
 
     def compiled(self) -> TenantTable | None:
         """The tenant's table, or None where it has an error."""
@@ -320,14 +330,20 @@ class _TenantCompiler:
                 timeouts=Timeouts(**timeouts),
             )
         except UnusableFileError as bad:
-            self._error(provider.places, bad.path, bad.sentence)
+            self._failed = True
+            # Its owner is to blame, who may be another tenant.
+            self._report.add(
+                Problem(provider.places.at(bad.path), bad.path, bad.sentence, tenant=provider.tenant)
+            )
             return None
 
     def _no_such_provider(self, host: str, visible: Mapping[str, LLMProvider]) -> str:
         for provider in self._own.providers:
             if provider.host == host:
                 selector = ", ".join(f"{key}: {value}" for key, value in provider.workload_labels.items())
-                return f"its provider is not loaded here: the workloadSelector ({selector}) does not fit --label"
+                return (
+                    f"its provider is not loaded here: the workloadSelector ({selector}) does not fit --label"
+                )
         return f"no provider has the host {host}{suggestion(host, visible)}"
 
     # -- warnings --------------------------------------------------------------------------------

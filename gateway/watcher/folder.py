@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Folder:
         problems: list[Problem] = []
         for folder, path in self._candidates(problems):
             try:
-                content = _content(path)
+                content = regular_content(path)
             except FileNotFoundError:
                 # Taken away since it was listed, or a link that leads nowhere.
                 if path.is_symlink():
@@ -78,10 +79,7 @@ class Folder:
             except OSError as error:
                 problems.append(_unreadable(path, folder, f"cannot be read: {error.strerror}"))
             else:
-                if content is None:
-                    problems.append(_unreadable(path, folder, "is not a regular file"))
-                else:
-                    files.append(SourceFile(path=str(path), folder=folder, content=content))
+                files.append(SourceFile(path=str(path), folder=folder, content=content))
         digest = sha256()
         for file in files:
             digest.update(f"{file.path}\0{len(file.content)}\0".encode(errors="surrogateescape"))
@@ -98,6 +96,8 @@ class Folder:
             if path.is_dir():
                 try:
                     inside = sorted(os.listdir(path))
+                except FileNotFoundError:
+                    continue  # taken away since it was listed
                 except OSError as error:
                     problems.append(_unreadable(path, name, f"cannot be listed: {error.strerror}"))
                     continue
@@ -108,16 +108,16 @@ class Folder:
                 yield "", path
 
 
-def _content(path: Path) -> bytes | None:
-    """At most one byte more than a file may have; None for what is no regular file.
+def regular_content(path: Path) -> bytes:
+    """What a file holds, but at most one byte more than a file of conf.d may have.
 
-    :raises OSError: where it cannot be read.
+    :raises OSError: where it cannot be read or is no regular file: a pipe or a device may have no end.
     """
     # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
+            raise OSError(errno.EINVAL, "not a regular file")
         return file.read(FILE_BYTES + 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,9 +11,10 @@ from attrs import evolve, frozen
 
 from gateway.messages import TlsSettings
 from gateway.resources import read
+from gateway.resources.sources import FILE_BYTES
 from gateway.snapshot.adopting import Generation, adopt
 from gateway.snapshot.compiling import Surroundings, failed_tenants
-from gateway.watcher.folder import Contents
+from gateway.watcher.folder import Contents, regular_content
 
 
 class ReadFiles:
@@ -28,7 +30,9 @@ class ReadFiles:
         :raises OSError: where it cannot be read.
         """
         self.digests[path] = ""
-        content = Path(path).read_bytes()
+        content = regular_content(Path(path))
+        if len(content) > FILE_BYTES:
+            raise OSError(errno.EFBIG, f"more than {FILE_BYTES:,} bytes")
         self.digests[path] = sha256(content).hexdigest()
         return content
 
@@ -80,6 +84,7 @@ def load(contents: Contents, last: Generation | None, settings: LoadSettings) ->
         resources,
         problems=(*contents.problems, *resources.problems),
         tenants=resources.tenants | failed_tenants(contents.problems),
+        broken_files=resources.broken_files | {problem.position.file for problem in contents.problems},
     )
     surroundings = Surroundings(
         labels=settings.labels,

@@ -132,8 +132,8 @@ class Watcher(Service):
             return
         began = perf_counter()
         loaded = load(contents, last.generation if last is not None else None, self._settings)
-        self._loaded = loaded
         self._adopted(loaded.generation)
+        self._loaded = loaded
         self._log.info(
             "configuration {digest} read in {milliseconds} ms from {files} files",
             digest=loaded.digest[:12],
@@ -154,6 +154,8 @@ class Watcher(Service):
 
     def changed(self) -> None:
         """Something happened in the folder: look once it is quiet."""
+        if not self.running:
+            return  # it was on its way from the observer's thread
         now = self._reactor.seconds()
         if self._unsettled_since is None:
             self._unsettled_since = now
@@ -184,27 +186,28 @@ class Watcher(Service):
     def _observe(self) -> None:
         """Ask for events of the folder that stands there now."""
         self._stop_observing()
-        identity = self._identity()
+        # Remembered even where there are no events, so that it is said and tried once for each folder.
+        self._observed = identity = self._identity()
         if identity is None:
             return
         observer = Observer()
         try:
             observer.schedule(_Hints(self), str(self._folder.path), recursive=True, event_filter=_CHANGES)
             observer.start()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # no inotify instance or watch is left, or no thread
             self._log.warn(
                 "no change events for {path} ({reason}): it is read every {seconds} s instead",
                 path=str(self._folder.path),
-                reason=error.strerror,
+                reason=getattr(error, "strerror", None) or error,
                 seconds=RESCAN_WITHOUT_EVENTS_SECONDS,
             )
             return
-        self._observer, self._observed = observer, identity
+        self._observer = observer
 
     def _stop_observing(self) -> None:
         if self._observer is not None:
             self._observer.stop()
-            self._observer = self._observed = None
+            self._observer = None
 
     def hint(self) -> None:
         """An event came, in the observer's thread."""

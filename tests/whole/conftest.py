@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.whole.documents import KEY, documents, provider
+from tests.whole.providers import Provider, saying
 from tests.whole.running import EXAMPLES, Gateway
 
 
@@ -26,3 +28,21 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     conf = {"demo.yaml": (EXAMPLES / "demo.yaml").read_text()}
     with Gateway(tmp_path_factory.mktemp("gateway"), conf, "--access-log=-") as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway without files; whatever a module's tests do to it, it must not lose its countenance."""
+    with Gateway(tmp_path_factory.mktemp("gateway"), {}, "--access-log=-") as gateway:
+        yield gateway
+        assert gateway.count("llmgateway_requests_in_flight") == 0
+        for sign in ("Traceback", "Unhandled", KEY):
+            assert sign not in gateway.log
+
+
+@pytest.fixture(scope="module")
+def liar(gateway: Gateway) -> Iterator[Provider]:
+    """A provider of that gateway, behind `liar.test`, whose `answering` tests set."""
+    with Provider(saying(b"")) as running:
+        gateway.apply({"liar.yaml": documents(provider("liar.test", running.port))})
+        yield running

@@ -1,0 +1,121 @@
+"""A conf.d in memory: documents, and what the gateway makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from textwrap import dedent, indent
+from typing import NoReturn
+
+from gateway.messages import TlsSettings
+from gateway.resources import Resources, SourceFile, read
+from gateway.snapshot.adopting import Generation, adopt
+from gateway.snapshot.compiling import Surroundings
+from gateway.snapshot.tables import Backend, RouteTable, Snapshot
+
+ROOT = "istio-system"
+NOTHING: Mapping[str, str] = {}
+KEYED = "configs: {defaultConfig: {openAIConfig: {model: plain, apiKey: sk-of-the-provider}}}"
+
+
+def provider(name: str, spec: str = KEYED, *, namespace: str = "", host: str = "") -> str:
+    """An LLMProvider.
+
+    :param host: `<name>.example` unless given.
+    """
+    return _document("LLMProvider", name, namespace, f"host: {host or name + '.example'}\n{dedent(spec)}")
+
+
+def route(name: str, spec: str, *, namespace: str = "", host: str = "") -> str:
+    """An LLMRoute.
+
+    :param host: the name unless given.
+    """
+    return _document("LLMRoute", name, namespace, f'host: "{host or name}"\n{dedent(spec)}')
+
+
+def route_to(provider_name: str, name: str = "demo", *, namespace: str = "", host: str = "") -> str:
+    """An LLMRoute that sends everything to one provider."""
+    spec = f"rules: [{{name: all, backendRefs: [{{providerHost: {provider_name}.example}}]}}]"
+    return route(name, spec, namespace=namespace, host=host)
+
+
+def gateway(spec: str) -> str:
+    """The Gateway document."""
+    return _document("Gateway", "gateway", "", dedent(spec))
+
+
+def _document(kind: str, name: str, namespace: str, spec: str) -> str:
+    owner = f", namespace: {namespace}" if namespace else ""
+    head = f"---\napiVersion: llmgateway.dev/v1\nkind: {kind}\nmetadata: {{name: {name}{owner}}}\nspec:\n"
+    return head + indent(spec.strip("\n"), "  ") + "\n"
+
+
+def no_such_file(path: str) -> NoReturn:
+    """A `read_file` of a machine without files."""
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+def any_tls(settings: TlsSettings) -> None:
+    """A `prepare_tls` that can use all settings."""
+
+
+def read_conf(
+    files: Mapping[str, str],
+    *,
+    environment: Mapping[str, str] = NOTHING,
+    read_file: Callable[[str], bytes] = no_such_file,
+) -> Resources:
+    """Read files as the watcher does.
+
+    :param files: path below conf.d -> text; a path with a slash is in a tenant's folder.
+    """
+    sources = [
+        SourceFile(f"conf.d/{path}", path.rpartition("/")[0], text.encode()) for path, text in files.items()
+    ]
+    return read(sources, environment=environment, read_file=read_file, root_namespace=ROOT)
+
+
+def adopt_conf(
+    files: Mapping[str, str] | str,
+    last: Generation | None = None,
+    *,
+    labels: Mapping[str, str] = NOTHING,
+    environment: Mapping[str, str] = NOTHING,
+    read_file: Callable[[str], bytes] = no_such_file,
+    prepare_tls: Callable[[TlsSettings], None] = any_tls,
+) -> Generation:
+    """The generation that these files make; a text alone is `conf.d/conf.yaml`."""
+    if isinstance(files, str):
+        files = {"conf.yaml": files}
+    resources = read_conf(files, environment=environment, read_file=read_file)
+    return adopt(resources, last, Surroundings(labels, ROOT, read_file, prepare_tls))
+
+
+def snapshot_of(files: Mapping[str, str] | str, **options: object) -> Snapshot:
+    """The snapshot that these files make; they have no problem."""
+    generation = adopt_conf(files, **options)  # type: ignore[arg-type]
+    assert told(generation) == []
+    return generation.snapshot
+
+
+def told(generation: Generation, severity: str = "") -> list[str]:
+    """The problems, as an operator reads them; of one severity where that is given."""
+    return [str(each) for each in generation.problems if severity in ("", each.severity)]
+
+
+def route_table(snapshot: Snapshot, host: str, tenant: str = "default") -> RouteTable:
+    """The tenant's route for this host."""
+    found = snapshot.tenants[tenant].routes.find(host)
+    assert found is not None
+    return found
+
+
+def backends(snapshot: Snapshot, host: str, rule: int = 0, tenant: str = "default") -> tuple[Backend, ...]:
+    """The backends of one rule of the tenant's route for this host."""
+    return route_table(snapshot, host, tenant).rules[rule].backends
+
+
+def backend(snapshot: Snapshot, host: str, rule: int = 0, tenant: str = "default") -> Backend:
+    """The only one of them."""
+    (only,) = backends(snapshot, host, rule, tenant)
+    return only

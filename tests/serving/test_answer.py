@@ -1,0 +1,201 @@
+"""What of a provider's answer reaches the client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from gateway.serving import answer as answering
+from tests.fakes.conf import KEYED, provider, route_to
+from tests.fakes.house import (
+    ANSWER,
+    CHAT,
+    CONF,
+    HELLO,
+    KEY,
+    LAST_CHUNK,
+    STREAM,
+    USAGE,
+    ConversationTestCase,
+    House,
+    answer,
+    event,
+    parts,
+    post,
+    unchunked,
+    words,
+)
+
+
+class StreamTests(ConversationTestCase):
+    ASKED = {**HELLO, "stream": True}  # noqa: RUF012
+
+    def test_events_are_relayed_as_they_come(self) -> None:
+        house, client = self.open()
+        client.sends(post(self.ASKED))
+        sent = json.loads(parts(house.provider.received())[2])
+        self.assertEqual(sent["stream_options"], {"include_usage": True})
+        house.provider.answers(STREAM)
+        status, headers, body = parts(client.received())
+        self.assertEqual((status, body), (b"HTTP/1.1 200 OK", b""))
+        self.assertEqual(headers[b"content-type"], b"text/event-stream")
+        for word in ("Hel", "lo"):
+            house.provider.answers(event(words(word)))
+            self.assertEqual(unchunked(client.received()), b"data: %b\n\n" % json.dumps(words(word)).encode())
+        house.provider.answers(event(b"[DONE]") + LAST_CHUNK)
+        self.assertEqual(unchunked(client.received()), b"data: [DONE]\n\n<end>")
+        self.assertEqual(house.counted, {("200", "ok"): 1})
+        self.assertTrue(house.record.stream)
+        self.assertEqual(house.record.answered_model, "answered-1")
+
+    def stream(self, request: Mapping[str, object], *events: bytes) -> tuple[House, bytes]:
+        house, client = self.open()
+        client.sends(post(request))
+        house.provider.answers(STREAM + b"".join(events) + LAST_CHUNK)
+        return house, unchunked(parts(client.received())[2])
+
+    def test_the_usage_chunk_is_kept_from_who_did_not_ask(self) -> None:
+        house, seen = self.stream(self.ASKED, event(words("x")), event(USAGE), event(b"[DONE]"))
+        self.assertNotIn(b"prompt_tokens", seen)
+        self.assertTrue(seen.endswith(b"data: [DONE]\n\n<end>"))
+        self.assertEqual((house.record.request_prompt_tokens, house.record.request_completion_tokens), (7, 3))
+        self.assertEqual(house.number("llmgateway_tokens_total", type="output"), 3)
+
+    def test_a_stream_of_a_known_length_is_shorter_then(self) -> None:
+        house, client = self.open()
+        client.sends(post(self.ASKED))
+        said = b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(USAGE).encode()
+        house.provider.answers(answer(said, kind=b"text/event-stream"))
+        _, headers, body = parts(client.received())
+        self.assertNotIn(b"content-length", headers)
+        self.assertEqual(unchunked(body), b"data: [DONE]\n\n<end>")
+
+    def test_and_given_to_who_did(self) -> None:
+        asked = {**self.ASKED, "stream_options": {"include_usage": True}}
+        house, seen = self.stream(asked, event(words("x")), event(USAGE), event(b"[DONE]"))
+        self.assertIn(b'"prompt_tokens": 7', seen)
+        self.assertEqual(house.record.request_prompt_tokens, 7)
+
+    def test_bytes_of_the_body_are_those_that_the_client_got(self) -> None:
+        house, seen = self.stream(self.ASKED, event(words("x")), event(USAGE), event(b"[DONE]"))
+        self.assertEqual(house.record.bytes_out, len(seen.removesuffix(b"<end>")))
+
+    def test_a_media_type_is_known_in_any_case(self) -> None:
+        house, client = self.open()
+        client.sends(post(self.ASKED))
+        house.provider.answers(
+            STREAM.replace(b"text/event-stream", b"Text/Event-Stream; charset=utf-8")
+            + event(USAGE) + event(b"[DONE]") + LAST_CHUNK
+        )  # fmt: skip
+        self.assertNotIn(b"prompt_tokens", client.received())
+        self.assertTrue(house.record.stream)
+
+
+class ProvidersErrorsTests(ConversationTestCase):
+    """What a provider says goes on, less what is ours or only between it and us."""
+
+    def answered(self, said: bytes, conf: str = CONF) -> tuple[House, bytes, dict[bytes, bytes], bytes]:
+        house, client = self.open(conf)
+        client.sends(post(HELLO))
+        house.provider.answers(said)
+        return (house, *parts(client.received()))
+
+    def test_an_error_is_passed_on_with_our_secret_overwritten(self) -> None:
+        said = b'{"error": {"message": "Incorrect API key: sk-of-the-provider"}}'
+        house, status, headers, body = self.answered(
+            answer(said, b"Retry-After: 20", status=b"429 Calm Down")
+        )
+        self.assertEqual(status, b"HTTP/1.1 429 Too Many Requests")
+        self.assertEqual(headers[b"x-llmgateway-error-source"], b"provider")
+        self.assertEqual(headers[b"retry-after"], b"20")
+        self.assertEqual(body, said.replace(KEY, b"*" * len(KEY)))
+        self.assertEqual(house.counted, {("429", "provider_error"): 1})
+        self.assertEqual(house.record.bytes_out, len(said))
+
+    def test_in_every_split(self) -> None:
+        said = b'{"error": "no: sk-of-the-provider."}'
+        whole = answer(said, status=b"401 Unauthorized")
+        for at in range(len(whole) - len(said), len(whole)):
+            house, client = self.open()
+            client.sends(post(HELLO))
+            house.provider.answers(whole[:at])
+            house.provider.answers(whole[at:])
+            self.assertEqual(parts(client.received())[2], said.replace(KEY, b"*" * len(KEY)))
+
+    def test_headers_that_are_not_for_the_client(self) -> None:
+        _, _, headers, _ = self.answered(
+            answer(
+                b"{}",
+                b"Set-Cookie: session=1",
+                b"Location: https://elsewhere.example/",
+                b"Server: nginx",
+                b"Via: 1.1 someone",
+                b"Strict-Transport-Security: max-age=1",
+                b"Openai-Organization: ours",
+                b"X-Debug: sent with sk-of-the-provider",
+                b"X-Llmgateway-Error-Source: gateway",
+                b"X-Ratelimit-Remaining: 9",
+                b"Connection: keep-alive, x-hop",
+                b"X-Hop: 1",
+            )
+        )
+        self.assertEqual(
+            headers.keys(),
+            {b"content-type", b"content-length", b"date", b"x-request-id", b"x-ratelimit-remaining"},
+        )
+        self.assertEqual(headers[b"date"], b"Thu, 01 Jan 1970 00:00:00 GMT")
+
+    def test_a_redirect_is_not_followed_and_leads_nowhere(self) -> None:
+        house, status, headers, body = self.answered(
+            answer(b"moved", b"Location: https://elsewhere.example/", status=b"307 Temporary Redirect")
+        )
+        self.assertEqual((status, body), (b"HTTP/1.1 307 Temporary Redirect", b"moved"))
+        self.assertNotIn(b"location", headers)
+        self.assertEqual(len(house.network.providers), 1)
+        self.assertEqual(house.counted, {("307", "ok"): 1})
+
+    def test_an_answer_without_a_body(self) -> None:
+        house, status, _, body = self.answered(b"HTTP/1.1 204 No Content\r\n\r\n")
+        self.assertEqual((status, body), (b"HTTP/1.1 204 No Content", b""))
+        self.assertEqual(house.counted, {("204", "ok"): 1})
+
+    def test_an_answer_that_is_no_json_is_not_read(self) -> None:
+        house, *_ = self.answered(answer(json.dumps(CHAT).encode(), kind=b"audio/mpeg"))
+        self.assertIsNone(house.record.request_prompt_tokens)
+
+    def test_an_answer_that_lies_about_its_type(self) -> None:
+        house, _, _, body = self.answered(answer(b"not json"))
+        self.assertEqual(body, b"not json")
+        self.assertEqual(house.record.answered_model, "")
+
+    def test_an_error_with_a_short_key_is_left_alone(self) -> None:
+        conf = provider("a", KEYED.replace("sk-of-the-provider", "e")) + route_to("a")
+        _, _, headers, body = self.answered(answer(b"here", status=b"500 Oops"), conf)
+        self.assertEqual(body, b"here")
+        self.assertIn(b"content-type", headers)
+
+    def test_what_is_compressed_although_it_was_not_asked_for_is_handed_on_unread(self) -> None:
+        house, _, headers, body = self.answered(
+            answer(b"\x1f\x8b...", b"Content-Encoding: gzip", kind=b"text/event-stream")
+        )
+        self.assertEqual((headers[b"content-encoding"], body), (b"gzip", b"\x1f\x8b..."))
+        self.assertFalse(house.record.stream)
+
+    def test_identity_is_no_compression(self) -> None:
+        house, *_ = self.answered(answer(json.dumps(CHAT).encode(), b"Content-Encoding: identity"))
+        self.assertEqual(house.record.request_prompt_tokens, 5)
+
+    def test_an_answer_beyond_reason_is_relayed_and_not_kept(self) -> None:
+        self.patch(answering, "ANSWER_BYTES", 30)
+        house, _, _, body = self.answered(ANSWER)
+        self.assertEqual(json.loads(body), CHAT)
+        self.assertIsNone(house.record.request_prompt_tokens)
+
+    def test_a_secret_that_ends_the_body_is_overwritten_and_its_beginning_is_let_go(self) -> None:
+        for said, seen in ((b"no: " + KEY, b"no: " + b"*" * len(KEY)), (b"no: sk-of", b"no: sk-of")):
+            _, _, _, body = self.answered(answer(said, status=b"401 No", kind=b"text/plain"))
+            self.assertEqual(body, seen)
+
+    def test_a_request_id_that_holds_a_secret_is_not_logged(self) -> None:
+        house, *_ = self.answered(answer(b"{}", b"X-Request-Id: " + KEY))
+        self.assertEqual(house.record.provider_request_id, "")

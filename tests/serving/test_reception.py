@@ -1,0 +1,41 @@
+"""Request ids, and what never became an exchange."""
+
+from __future__ import annotations
+
+from tests.fakes.house import (
+    HELLO,
+    ConversationTestCase,
+    answer,
+    get,
+    parts,
+    post,
+)
+
+
+class RequestIdTests(ConversationTestCase):
+    def ids(self, *lines: bytes) -> tuple[bytes, bytes]:
+        """The request id that provider and client get."""
+        house, client = self.open()
+        client.sends(post(HELLO, *lines))
+        sent = parts(house.provider.received())[1][b"x-request-id"]
+        house.provider.answers(answer(b"{}", b"X-Request-Id: of-the-provider"))
+        told = parts(client.received())[1][b"x-request-id"]
+        self.assertEqual(house.record.request_id.encode(), told)
+        self.assertEqual(house.record.provider_request_id, "of-the-provider")
+        return sent, told
+
+    def test_the_clients_own(self) -> None:
+        for own in (b"a", b"A-z_0.9", b"x" * 128):
+            self.assertEqual(self.ids(b"X-Request-Id: " + own), (own, own))
+
+    def test_one_of_ours_instead(self) -> None:
+        for other in (b"x" * 129, b"a b", b"a/b", b"\xc3\xa9", b'"quoted"'):
+            sent, told = self.ids(b"X-Request-Id: " + other)
+            self.assertEqual(sent, told)
+            self.assertRegex(told, rb"\A[0-9a-f]{16}-[0-9a-f]+\Z")
+
+    def test_every_one_of_ours_is_another(self) -> None:
+        house, client = self.open()
+        ids = {parts(client.sends(get(b"/v1/models")))[1][b"x-request-id"] for _ in range(10)}
+        self.assertEqual(len(ids), 10)
+        self.assertEqual(house.counted, {("200", "ok"): 10})

@@ -1,0 +1,117 @@
+"""What an operator may say to `twistd llmgateway`, and how a mistake is answered."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from twisted.application.service import IService
+from zope.interface.verify import verifyObject
+
+from gateway.service import GatewaySetup
+from gateway.tap import DEFAULT_ADMIN, DEFAULT_LISTEN, Options, makeService
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf.d").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def said(*options: str) -> GatewaySetup:
+    parsed = Options()
+    parsed.parseOptions(options)
+    return parsed.setup
+
+
+def refusal(*options: str) -> str:
+    """The one line with which the process ends."""
+    with pytest.raises(SystemExit) as end:
+        Options().parseOptions(options)
+    line = end.value.code
+    assert isinstance(line, str)
+    assert "\n" not in line
+    assert line.startswith("llmgateway: ")
+    return line
+
+
+def test_nothing() -> None:
+    setup = said()
+    assert setup.conf == Path("conf.d")
+    assert [(each.name, each.description) for each in setup.listeners] == [("", DEFAULT_LISTEN)]
+    assert setup.admin.description == DEFAULT_ADMIN
+    assert setup.labels == {}
+    assert (setup.root_namespace, setup.access_log, setup.drain_timeout) == ("istio-system", None, 30.0)
+
+
+def test_what_is_reached_from_elsewhere_is_asked_for() -> None:
+    assert DEFAULT_LISTEN.endswith("interface=127.0.0.1")
+    assert DEFAULT_ADMIN.endswith("interface=127.0.0.1")
+
+
+def test_listeners() -> None:
+    setup = said(
+        "--listen", "tcp:0", "--listen", "egress=tcp:0:interface=127.0.0.1", "-l", "a.b_c-1=unix:/run/x"
+    )
+    assert [(each.name, each.description) for each in setup.listeners] == [
+        ("", "tcp:0"),
+        ("egress", "tcp:0:interface=127.0.0.1"),
+        ("a.b_c-1", "unix:/run/x"),
+    ]
+
+
+def test_everything_else() -> None:
+    options = ["--admin=tcp:1", "--label", "istio=egress", "--label=a=b=c", "--label=empty="]
+    setup = said(*options, "--root-namespace=root", "--drain-timeout=0.5", "--access-log=access.log")
+    assert setup.admin.description == "tcp:1"
+    assert setup.labels == {"istio": "egress", "a": "b=c", "empty": ""}
+    assert (setup.root_namespace, setup.drain_timeout) == ("root", 0.5)
+    assert setup.access_log is not None
+    assert Path("access.log").exists()
+    setup.access_log.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--conf=none"], ["--conf: none does not exist", "llmgateway init none"]),
+        (["--conf=file"], ["--conf: file is not a directory"]),
+        (["--listen=tcp:x"], ["--listen: tcp:x is no endpoint"]),
+        (["--listen=nonsense:1"], ["--listen: nonsense:1 is no endpoint"]),
+        (["--listen=ssl:0:privateKey=none.pem"], ["--listen: ssl:0:privateKey=none.pem is no endpoint"]),
+        (["--listen=a=tcp:0", "--listen=a=tcp:0"], ["--listen: the name a is given twice"]),
+        (["--admin=tcp:x"], ["--admin: tcp:x is no endpoint"]),
+        (["--label=x"], ["--label wants KEY=VALUE, not 'x'"]),
+        (["--label==x"], ["--label wants KEY=VALUE"]),
+        (["--drain-timeout=soon"], ["--drain-timeout wants a number of seconds, not 'soon'"]),
+        (["--drain-timeout=-1"], ["--drain-timeout"]),
+        (["--drain-timeout=nan"], ["--drain-timeout"]),
+        (["--drain-timeout=inf"], ["--drain-timeout"]),
+        (
+            ["--access-log=none/access.log"],
+            ["--access-log: none/access.log cannot be written", "No such file"],
+        ),
+        (["--unknown"], ["unknown"]),
+        (["argument"], ["argument"]),
+    ],
+)
+def test_a_mistake_is_one_line(options: list[str], words: list[str]) -> None:
+    Path("file").touch()
+    line = refusal(*options)
+    for each in words:
+        assert each in line
+
+
+def test_the_service() -> None:
+    options = Options()
+    options.parseOptions([])
+    verifyObject(IService, makeService(options))
+
+
+def test_a_service_that_never_started_leaves_nothing_open() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    options = Options()
+    options.parseOptions([])
+    makeService(options)
+    assert len(set(os.listdir("/proc/self/fd")) - before) <= 1

@@ -1,0 +1,342 @@
+"""Changes of conf.d while the gateway runs, as the file system really tells of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from tests.whole.clients import STREAM, Client, ask, request
+from tests.whole.documents import documents, provider, route, rule, simulated
+from tests.whole.providers import Conversation, Provider, answer, chunk, saying, stream_head
+from tests.whole.running import PATIENCE, Gateway
+
+SOON = 1.0
+"""Seconds within which a change is in effect where the file system tells of it."""
+
+
+def eventually(happened: Callable[[], bool], within: float = SOON) -> None:
+    """Return as soon as this is true.
+
+    :raises AssertionError: if it is not in time.
+    """
+    deadline = time.monotonic() + within
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+def model(gateway: Gateway, host: str = "provider.test") -> str:
+    """Which model answers, or the status of a refusal."""
+    reply = ask(gateway.address, host=host)
+    return str(reply.json()["model"]) if reply.status == 200 else str(reply.status)
+
+
+def conf(name: str, host: str = "provider.test") -> str:
+    """A provider whose model has this name."""
+    return documents(simulated(host, name))
+
+
+def config(gateway: Gateway) -> dict[str, object]:
+    found: dict[str, object] = json.loads(gateway.admin("/config"))
+    return found
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with Gateway(tmp_path / "run", {"a.yaml": conf("old")}) as gateway:
+        yield gateway
+        assert "Traceback" not in gateway.log
+
+
+def test_files_come_change_move_and_go(gateway: Gateway) -> None:
+    file = gateway.conf / "b.yaml"
+    file.write_text(conf("new", "other.test"))
+    eventually(lambda: model(gateway, "other.test") == "new")
+    with file.open("w") as writing:  # as `cat >` does it: emptied, then written piece by piece
+        text = conf("newer", "other.test")
+        writing.write(text[:20])
+        writing.flush()
+        time.sleep(0.02)
+        writing.write(text[20:])
+    eventually(lambda: model(gateway, "other.test") == "newer")
+    file.rename(gateway.conf / "b.disabled")
+    eventually(lambda: model(gateway, "other.test") == "404")
+    (gateway.conf / "b.disabled").rename(gateway.conf / "c.yml")
+    eventually(lambda: model(gateway, "other.test") == "newer")
+    (gateway.conf / "c.yml").unlink()
+    eventually(lambda: model(gateway, "other.test") == "404")
+    assert model(gateway) == "old"
+    assert gateway.count("llmgateway_config_reloads_total", result="rejected") == 0
+
+
+def test_editors_saves(gateway: Gateway) -> None:
+    file = gateway.conf / "a.yaml"
+    swap = gateway.conf / ".a.yaml.swp"  # as vim does it: swap file, backup, new file
+    swap.write_text("b0VIM")
+    file.rename(gateway.conf / "a.yaml~")
+    file.write_text(conf("vim"))
+    (gateway.conf / "a.yaml~").unlink()
+    swap.unlink()
+    eventually(lambda: model(gateway) == "vim")
+    temporary = gateway.conf / ".goutputstream-X"  # as GNOME does it: renamed over the file
+    temporary.write_text(conf("gedit"))
+    temporary.replace(file)
+    eventually(lambda: model(gateway) == "gedit")
+    (gateway.conf / "#a.yaml#").write_text("{")  # as Emacs does it
+    (gateway.conf / ".#a.yaml").symlink_to("user@host.1234")
+    file.write_text(conf("emacs"))
+    eventually(lambda: model(gateway) == "emacs")
+    assert config(gateway)["problems"] == []
+
+
+def test_a_config_map_is_swapped_as_a_whole(tmp_path: Path) -> None:
+    """As Kubernetes mounts one: files are links through `..data`, a link that is replaced."""
+    with Gateway(tmp_path / "run", {}) as gateway:
+
+        def mount(generation: str) -> None:
+            folder = gateway.conf / f"..{generation}"
+            folder.mkdir()
+            for host in ("one", "two"):
+                (folder / f"{host}.yaml").write_text(conf(generation, f"{host}.test"))
+            (gateway.conf / "..data_tmp").symlink_to(folder.name)
+            (gateway.conf / "..data_tmp").replace(gateway.conf / "..data")
+
+        def both() -> set[str]:
+            return {model(gateway, "one.test"), model(gateway, "two.test")}
+
+        mount("first")
+        for host in ("one", "two"):
+            (gateway.conf / f"{host}.yaml").symlink_to(f"..data/{host}.yaml")
+        eventually(lambda: both() == {"first"})
+        reloads = gateway.count("llmgateway_config_reloads_total")
+        mount("second")
+        eventually(lambda: both() == {"second"})
+        assert gateway.count("llmgateway_config_reloads_total") == reloads + 1
+        assert "Traceback" not in gateway.log
+
+
+def test_a_folder_for_a_tenant_comes_with_its_files(gateway: Gateway) -> None:
+    folder = gateway.conf / "acme"
+    folder.mkdir()
+    (folder / "a.yaml").write_text(conf("acme-model", "acme.test"))
+    eventually(lambda: model(gateway, "acme.test") == "acme-model")
+    (folder / "a.yaml").write_text(conf("acme-model-2", "acme.test"))
+    eventually(lambda: model(gateway, "acme.test") == "acme-model-2")
+    folder.rename(gateway.folder / "acme")
+    eventually(lambda: model(gateway, "acme.test") == "404")
+
+
+def test_conf_d_itself_may_be_replaced(gateway: Gateway) -> None:
+    new = gateway.folder / "new"
+    new.mkdir()
+    (new / "a.yaml").write_text(conf("replaced"))
+    gateway.conf.rename(gateway.folder / "gone")
+    time.sleep(0.3)
+    assert model(gateway) == "old"
+    new.rename(gateway.conf)
+    eventually(lambda: model(gateway) == "replaced", within=11)
+    (gateway.conf / "a.yaml").write_text(conf("changed"))
+    eventually(lambda: model(gateway) == "changed")
+
+
+def test_a_broken_file_is_told_and_the_last_good_one_stays(gateway: Gateway) -> None:
+    broken = conf("new").replace('"host"', '"hots"')
+    line, column = next(
+        (number, text.index('"hots"') + 1)
+        for number, text in enumerate(broken.splitlines(), 1)
+        if '"hots"' in text
+    )
+    gateway.apply({"a.yaml": broken})
+    place = f"conf.d/a.yaml:{line}:{column}: spec.hots: "
+    problem = next(each for each in config(gateway)["problems"] if each.startswith(place))  # type: ignore[attr-defined]
+    assert "host" in problem.removeprefix(place)
+    assert place in gateway.log
+    assert config(gateway)["stale"] == ["default"]
+    assert model(gateway) == "old"
+    with Client(gateway.admin_address) as client:
+        client.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        reply = client.reply()
+    assert (reply.status, place in str(reply.json()["problems"])) == (200, True)
+    assert gateway.count("llmgateway_config_last_reload_successful", tenant="default") == 0
+    assert gateway.count("llmgateway_config_problems", tenant="default", severity="error") > 0
+    assert gateway.count("llmgateway_config_reloads_total", result="rejected") == 1
+
+    gateway.apply({"a.yaml": conf("new")})
+    assert model(gateway) == "new"
+    assert (config(gateway)["problems"], config(gateway)["stale"]) == ([], [])
+    assert gateway.count("llmgateway_config_last_reload_successful", tenant="default") == 1
+    assert gateway.count("llmgateway_config_problems", severity="error") == 0
+
+
+BROKEN = {
+    "no YAML": b"{",
+    "a tab": b"a:\n\tb: c\n",
+    "NUL": b"a: \0\n",
+    "UTF-16": "kind: LLMProvider".encode("utf-16"),
+    "invalid UTF-8": b"a: \xff\n",
+    "a list": b"- a\n",
+    "merge bomb": b"a: &a {}\nb: {<<: [*a, *a]}\n",
+    "alias bomb": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+    "200,000 deep": b"[" * 200_000,
+    "a tag": b"!!python/object:os.system {}\n",
+    "a digit too many": b"a: " + b"9" * 5000 + b"\n",
+    "over 1 MiB": b"# " + b"x" * (1024 * 1024) + b"\n",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_no_document_harms_nobody(content: bytes, broken_gateway: Gateway) -> None:
+    gateway = broken_gateway
+    before = gateway.log.count("configuration ")
+    (gateway.conf / "b.yaml").write_bytes(content)
+    eventually(lambda: gateway.log.count("configuration ") > before)
+    assert any("conf.d/b.yaml:" in each for each in config(gateway)["problems"])  # type: ignore[attr-defined]
+    assert model(gateway) == "old"
+    (gateway.conf / "b.yaml").unlink()
+    eventually(lambda: config(gateway)["problems"] == [])
+
+
+@pytest.fixture(scope="module")
+def broken_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("broken"), {"a.yaml": conf("old")}) as gateway:
+        yield gateway
+        assert "Traceback" not in gateway.log
+
+
+def test_what_is_no_file_harms_nobody(broken_gateway: Gateway) -> None:
+    gateway = broken_gateway
+    os.mkfifo(gateway.conf / "fifo.yaml")
+    (gateway.conf / "dangling.yaml").symlink_to("nowhere")
+    (gateway.conf / "folder.yaml").mkdir()
+    eventually(lambda: len(config(gateway)["problems"]) == 2)  # type: ignore[arg-type]
+    assert model(gateway) == "old"
+    for name in ("fifo.yaml", "dangling.yaml"):
+        (gateway.conf / name).unlink()
+    (gateway.conf / "folder.yaml").rmdir()
+    eventually(lambda: config(gateway)["problems"] == [])
+
+
+def test_turns_survive_a_reload(tmp_path: Path) -> None:
+    """9 of 10 and 1 of 10, counted across changes that have nothing to do with the rule."""
+
+    def split(note: str) -> str:
+        backends = [{"providerHost": "one.test", "weight": 90}, {"providerHost": "two.test", "weight": 10}]
+        return documents(
+            simulated("one.test", "one"),
+            simulated("two.test", "two"),
+            simulated("other.test", note),
+            route("both.test", rule("split", *backends)),
+        )
+
+    with Gateway(tmp_path, {"a.yaml": split("0")}) as gateway:
+        answered: Counter[str] = Counter()
+        for number in range(10):
+            answered[model(gateway, "both.test")] += 1
+            answered[model(gateway, "both.test")] += 1
+            gateway.apply({"a.yaml": split(f"note-{number}")})
+    assert answered == {"one": 18, "two": 2}
+
+
+def test_what_runs_keeps_what_it_began_with(tmp_path: Path) -> None:
+    """The key changes and the provider goes, and a stream that has begun ends all the same."""
+    go_on = Event()
+    event = b'data: {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "word"}}]}\n\n'
+
+    def stream(conversation: Conversation) -> None:
+        conversation.send(stream_head() + chunk(event))
+        go_on.wait(PATIENCE)
+        conversation.send(chunk(b"data: [DONE]\n\n") + chunk(b""))
+
+    with (
+        Provider(stream) as old,
+        Provider(saying(answer('{"model": "new"}'))) as new,
+        Gateway(
+            tmp_path, {"a.yaml": documents(provider("provider.test", old.port, key="sk-old"))}
+        ) as gateway,
+        Client(gateway.address) as client,
+    ):
+        client.send(request(STREAM))
+        client.head()
+        assert client.chunk() == event
+        gateway.apply({"a.yaml": documents(provider("provider.test", new.port, key="sk-new"))})
+        assert model(gateway) == "new"
+        go_on.set()
+        assert client.chunk() == b"data: [DONE]\n\n"
+        assert client.chunk() == b""
+        # Its connection belongs to nobody's configuration any more.
+        eventually(lambda: gateway.count("llmgateway_upstream_connections") == 1)
+    assert [each.header("Authorization") for each in old.requests] == ["Bearer sk-old"]
+    assert [each.header("Authorization") for each in new.requests] == ["Bearer sk-new"]
+
+
+def test_secrets_from_the_environment_and_from_files(tmp_path: Path) -> None:
+    """A file's new content counts as soon as anything makes the gateway look, at the latest after ten seconds."""
+    secret = tmp_path / "secret"
+    secret.write_text("sk-from-a-file\n")
+    with Provider(saying(answer("{}"))) as running:
+        conf_of = [
+            provider("env.test", running.port, key="${THE_KEY}"),
+            provider("file.test", running.port, key=f"${{file:{secret}}}"),
+            provider("both.test", running.port, key=f"a-${{THE_KEY}}-${{file:{secret}}}-$${{THE_KEY}}"),
+        ]
+        environment = {"THE_KEY": "sk-from-outside"}
+        with Gateway(tmp_path / "run", {"a.yaml": documents(*conf_of)}, environment=environment) as gateway:
+            for host in ("env.test", "file.test", "both.test"):
+                assert ask(gateway.address, host=host).status == 200
+            secret.write_text("sk-rotated\n")
+            (gateway.conf / "touched.yaml").write_text("")
+            eventually(
+                lambda: (
+                    ask(gateway.address, host="file.test").status == 200
+                    and running.requests[-1].header("Authorization") == "Bearer sk-rotated"
+                )
+            )
+            secret.unlink()
+            gateway.apply({"touched.yaml": "# again"})
+            assert "cannot be read: No such file" in str(config(gateway)["problems"])
+            assert ask(gateway.address, host="file.test").status == 200
+            assert running.requests[-1].header("Authorization") == "Bearer sk-rotated"
+            for shown in (gateway.log, gateway.admin("/config"), gateway.admin("/metrics")):
+                assert "sk-" not in shown
+    keys = [each.header("Authorization") for each in running.requests[:3]]
+    assert keys == [
+        "Bearer sk-from-outside",
+        "Bearer sk-from-a-file",
+        "Bearer a-sk-from-outside-sk-from-a-file-${THE_KEY}",
+    ]
+
+
+def test_a_hundred_changes_under_traffic_fail_nobody(gateway: Gateway) -> None:
+    seen: list[str] = []
+    stop = Event()
+
+    def work() -> None:
+        with Client(gateway.address) as client:
+            while not stop.is_set():
+                client.send(request())
+                reply = client.reply()
+                seen.append(reply.json()["model"] if reply.status == 200 else str(reply.status))
+
+    workers = [Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for number in range(100):
+        gateway.write({"a.yaml": conf(f"model-{number}")})
+        time.sleep(0.02)
+    eventually(lambda: seen[-1] == "model-99")
+    stop.set()
+    for worker in workers:
+        worker.join(PATIENCE)
+    assert all(re.fullmatch(r"old|model-\d+", each) for each in seen), Counter(seen)
+    assert len(seen) > 100
+    assert len(set(seen)) > 5
+    assert gateway.count("llmgateway_requests_total", code="200") == len(seen)
+    assert gateway.count("llmgateway_config_reloads_total", result="rejected") == 0
