@@ -17,6 +17,16 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 values without surrounding blanks."""
 
 
+def combined_values(headers: Headers) -> dict[bytes, bytes]:
+    """Header values by name; lines of one name are joined by commas (RFC 9110 §5.2)."""
+    values = dict(headers)
+    if len(values) != len(headers):
+        values = {}
+        for name, value in headers:
+            values[name] = values[name] + b", " + value if name in values else value
+    return values
+
+
 class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """What a client asked, before its body.  Already judged by the wire: exactly one valid Host, a known framing."""
 
@@ -30,17 +40,16 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """Who is asked: lower case, without port, trailing dot or an IPv6 address's brackets.  An absolute-form's
     authority stands for the Host header (RFC 9112 §3.2.2)."""
     headers: Headers
+    values: dict[bytes, bytes]
+    """`combined_values` of `headers`."""
     body_length: int | None
     """In bytes; 0 without a body; None when it comes in chunks."""
     expects_continue: bool
     """The client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1)."""
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of the header with this lower-case name, or None."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        """The value of the header with this lower-case name, or None."""
+        return self.values.get(name)
 
 
 class ResponseHead(msgspec.Struct, frozen=True, gc=False):

@@ -92,12 +92,6 @@ class Attempt:
         self._pending = None
         self._connection = connection
         self.connections += 1
-        try:
-            self._send_on(connection)
-        except Exception:  # who has waited for a connection is called by the pool, which knows no observer
-            self._observer.break_down()
-
-    def _send_on(self, connection: UpstreamConnection) -> None:
         request = self._request
         connection.send(
             request.wire_bytes(),
@@ -139,6 +133,10 @@ class Attempt:
             self._acquire(fresh=True)
         else:
             self._observer.attempt_failed(error)
+
+    def break_down(self) -> None:
+        self._disconnected()
+        self._observer.break_down()
 
     def upstream_full(self) -> None:
         if self._upload is not None:

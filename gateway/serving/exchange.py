@@ -3,18 +3,13 @@
     receive the head -> pin the snapshot -> know the tenant -> find the route, take the body -> choose the
     backend -> build the attempt -> send -> commit and relay -> settle, always
 
-Phases are plain methods: each asks one floor one question and goes on with the answer.  Those that other floors
-call are marked as entries: a fault of our own that shows in one ends its exchange, and no other.
+Phases are plain methods: each asks one floor one question and goes on with the answer.  A fault of our own that shows
+in one is caught by the wire, which calls `break_down`: it ends its exchange, and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import TypeVarTuple
-
 from attrs import frozen
-from twisted.logger import Logger
 
 from gateway.dialects.dialect import AnswerFacts
 from gateway.dialects.envelope import Envelope, open_body
@@ -55,26 +50,8 @@ class Surroundings:
     """This gateway's own name in `Via`, by which it knows a request that it has sent itself."""
 
 
-_Arguments = TypeVarTuple("_Arguments")
-
-
-def _entry(step: Callable[[Exchange, *_Arguments], None]) -> Callable[[Exchange, *_Arguments], None]:
-    """A method that another floor calls, which could not know what to do with an exception."""
-
-    @wraps(step)
-    def entered(exchange: Exchange, *arguments: *_Arguments) -> None:
-        try:
-            step(exchange, *arguments)
-        except Exception:
-            exchange.break_down()
-
-    return entered
-
-
 class Exchange:
     """One request and its answer."""
-
-    _log = Logger()
 
     __slots__ = (
         "_answer",
@@ -128,7 +105,6 @@ class Exchange:
 
     # -- the head, the snapshot, the tenant, the route -------------------------------------------------
 
-    @_entry
     def head_received(self) -> None:
         """Begin: find out from the head alone whose request this is and whether its body is wanted."""
         head, connection, surroundings = self._head, self._connection, self._surroundings
@@ -152,7 +128,6 @@ class Exchange:
         self._answer.respond(200, [(b"content-type", b"application/json")], body)
         self._settle(Outcome.OK)
 
-    @_entry
     def body_received(self, data: bytes) -> None:
         self._received_bytes += len(data)
         if self._upload is not None:
@@ -160,7 +135,6 @@ class Exchange:
         else:
             self._chunks.append(data)
 
-    @_entry
     def body_ended(self) -> None:
         if self._upload is not None:
             self._upload.ended()
@@ -174,7 +148,6 @@ class Exchange:
         except GatewayError as error:
             self._refuse(error)
 
-    @_entry
     def request_failed(self, error: GatewayError) -> None:
         """The body went wrong on its way in."""
         if self._attempt is not None:
@@ -204,30 +177,25 @@ class Exchange:
 
     # -- commit, relay ---------------------------------------------------------------------------------
 
-    @_entry
     def answer_begun(self, head: ResponseHead) -> None:
         assert self._backend is not None
         self._head_seconds = self._surroundings.sweep.seconds() - self._started
         wants_usage = self._envelope is not None and self._envelope.include_usage
         self._answer.begin(head, self._backend, keep_usage_chunk=wants_usage)
 
-    @_entry
     def answer_body(self, data: bytes) -> None:
         if not self._settled:
             self._answer.body(data)
 
-    @_entry
     def answer_paused(self) -> None:
         if not self._settled:
             self._answer.flush()
 
-    @_entry
     def answer_ended(self) -> None:
         if not self._settled:
             self._answer.end()
             self._settle(outcome_of_answer(self._answer.status))
 
-    @_entry
     def attempt_failed(self, error: GatewayError) -> None:
         if self._settled:
             return
@@ -245,7 +213,6 @@ class Exchange:
 
     # -- the client's side -----------------------------------------------------------------------------
 
-    @_entry
     def client_left(self) -> None:
         if self._settled:
             return
@@ -266,7 +233,6 @@ class Exchange:
         if self._attempt is not None:
             self._attempt.resume()
 
-    @_entry
     def swept(self, now: float) -> None:
         """Look at the deadline of the exchange as a whole."""
         if self._deadline is not None and now >= self._deadline and not self._settled:
@@ -291,8 +257,7 @@ class Exchange:
         self._settle(outcome_of_error(error, begun=begun))
 
     def break_down(self) -> None:
-        """The gateway itself has failed, as the exception at hand says: end the exchange as far as it has not."""
-        self._log.failure("exchange {request_id} failed", request_id=self._request_id.decode())
+        """The gateway itself has failed, as the log says: end the exchange as far as it has not."""
         if self._attempt is not None:
             self._attempt.cancel()
         if not self._settled:

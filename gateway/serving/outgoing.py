@@ -134,11 +134,11 @@ def outgoing_request(
     if query:
         target += (b"&" if b"?" in target else b"?") + query
     if envelope is None:
-        passed = forwarded_headers(head.headers, backend.header_names)
+        passed = forwarded_headers(head, backend.header_names)
         body, length = None, head.body_length
     else:
         # Whatever the client called its body (curl's default is a form), it is JSON.
-        passed = forwarded_headers(head.headers, backend.header_names_beside_json)
+        passed = forwarded_headers(head, backend.header_names_beside_json)
         passed.append((b"content-type", b"application/json"))
         body = dialect.upstream_body(
             envelope,
@@ -152,24 +152,22 @@ def outgoing_request(
     passed += (
         (b"accept-encoding", b"identity"),
         (b"x-request-id", request_id),
-        (b"via", _via(head.headers, via)),
+        (b"via", _via(head, via)),
     )
     return OutgoingRequest(
         method=head.method, target=target, backend=backend, passed=passed, body=body, body_length=length
     )
 
 
-def forwarded_headers(headers: Headers, replaced: frozenset[bytes]) -> Headers:
+def forwarded_headers(head: RequestHead, replaced: frozenset[bytes]) -> Headers:
     """The client's headers that a provider may see.
 
     :param replaced: names that the backend sets itself.
     """
-    nominated: set[bytes] = set()
-    for name, value in headers:
-        if name == b"connection":
-            nominated.update(token.strip().lower() for token in value.split(b","))
-    withheld = replaced | nominated if nominated else replaced
-    return [header for header in headers if header[0] not in withheld and is_forwarded(header[0])]
+    nominated = head.header(b"connection")
+    if nominated is not None:
+        replaced |= {token.strip() for token in nominated.lower().split(b",")}
+    return [header for header in head.headers if header[0] not in replaced and is_forwarded(header[0])]
 
 
 @lru_cache(maxsize=1024)
@@ -192,19 +190,15 @@ def without_credentials(query: bytes) -> bytes:
     return b"&".join(kept)
 
 
-def has_passed(headers: Headers, via: bytes) -> bool:
+def has_passed(head: RequestHead, via: bytes) -> bool:
     """Tell whether this request has been through the gateway of this name before (RFC 9110 §7.6.3)."""
-    for name, value in headers:
-        if name == b"via" and via in value:
-            return True
-    return False
+    hops = head.header(b"via")
+    return hops is not None and via in hops
 
 
-def _via(headers: Headers, via: bytes) -> bytes:
+def _via(head: RequestHead, via: bytes) -> bytes:
     """Our name behind those of other gateways of our kind; what other proxies called themselves stays inside."""
-    own = b"1.1 " + via
-    for name, value in reversed(headers):
-        if name == b"via":
-            hops = [hop.strip() for hop in value.split(b",") if VIA_NAME in hop]
-            own = b", ".join([*hops, own])
-    return own
+    hops = head.header(b"via")
+    if hops is None:
+        return b"1.1 " + via
+    return b", ".join([*(hop.strip() for hop in hops.split(b",") if VIA_NAME in hop), b"1.1 " + via])

@@ -6,6 +6,8 @@ import re
 from itertools import count
 from os import urandom
 
+from twisted.logger import Logger
+
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.serving.answer import Answer
@@ -21,6 +23,8 @@ _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}").fullmatch
 class Reception:
     """Starts exchanges: what the wire of every listener is given."""
 
+    _log = Logger()
+
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         # Unique among gateways by its beginning, within this one by its end; a tenth of the cost of a UUID.
@@ -32,7 +36,11 @@ class Reception:
         given = head.header(b"x-request-id")
         request_id = given if given is not None and _ACCEPTED_ID(given) else self._new_id()
         exchange = Exchange(self._surroundings, head, connection, request_id)
-        exchange.head_received()
+        try:
+            exchange.head_received()
+        except Exception:
+            self._log.failure("exchange {request_id} failed at its head", request_id=request_id.decode())
+            exchange.break_down()
         return exchange
 
     def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:

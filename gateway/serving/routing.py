@@ -25,7 +25,7 @@ def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: b
     """
     if snapshot is None:
         raise GatewayError("not_ready", "the gateway has no configuration yet")
-    if has_passed(head.headers, via):
+    if has_passed(head, via):
         raise GatewayError("loop_detected", f"the provider for {head.host} is this gateway itself")
     tenant = tenant_for(snapshot, head)
     route = route_for(tenant, head.host, listener) if tenant is not None else None

@@ -64,6 +64,9 @@ class SimulatedExchange:
             self._later.cancel()
             self._later = None
 
+    def break_down(self) -> None:
+        self.client_left()
+
     def client_full(self) -> None:
         self._client_is_full = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.messages import Headers, RequestHead
+from gateway.messages import RequestHead
 from gateway.snapshot.tables import Match, RouteTable, RuleTable, Snapshot, TenantTable
 
 NO_LABELS: Mapping[str, str] = {}
@@ -33,12 +33,10 @@ def rule_for(
 
     :param source_labels: those of the calling client.
     """
-    values: dict[bytes, bytes] | None = None
+    values = head.values
     for rule in route.rules:
         if not rule.matches:
             return rule
-        if values is None:
-            values = combined_values(head.headers)
         for match in rule.matches:
             for header in match.headers:
                 if not header.holds(values.get(header.name)):
@@ -47,16 +45,6 @@ def rule_for(
                 if _suits_caller(match, listener, source_labels):
                     return rule
     return None
-
-
-def combined_values(headers: Headers) -> dict[bytes, bytes]:
-    """Header values by name; lines of one name are joined by commas (RFC 9110 §5.2)."""
-    values = dict(headers)
-    if len(values) != len(headers):
-        values = {}
-        for name, value in headers:
-            values[name] = values[name] + b", " + value if name in values else value
-    return values
 
 
 def _suits_caller(match: Match, listener: str, source_labels: Mapping[str, str]) -> bool:

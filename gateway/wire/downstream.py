@@ -66,6 +66,12 @@ class Exchange(Interface):
     def client_drained(self) -> None:
         """The client takes more again."""
 
+    def break_down(self) -> None:
+        """One of these has raised, and the exception is at hand: release what was begun.
+
+        Nothing is called after it.  What it does not answer is refused, or broken off.
+        """
+
 
 class ExchangeStarter(Interface):
     """What the factory is given: where requests go."""
@@ -177,7 +183,7 @@ class DownstreamConnection(Protocol):
             if exchange is not None:
                 exchange.client_left()
         except Exception:
-            self._log.failure("an exchange could not be told that its client left")
+            self._exchange_raised(exchange)
         finally:
             self._owner.leave(self)
 
@@ -306,7 +312,6 @@ class DownstreamConnection(Protocol):
                 elif reading is not _BODY or self._body_paused or not self._take_body():
                     break
         except Exception:
-            self._log.failure("an exchange failed at what its client sent")
             self._exchange_raised()
         finally:
             self._advancing = False
@@ -383,7 +388,6 @@ class DownstreamConnection(Protocol):
             if self._exchange is not None:
                 self._exchange.request_failed(error)
         except Exception:
-            self._log.failure("an exchange failed at what its client sent")
             self._exchange_raised()
         if not self.begun:
             self.break_off()  # nothing, if it was answered
@@ -456,7 +460,15 @@ class DownstreamConnection(Protocol):
         self._exchange = None
         self._body_paused = False
 
-    def _exchange_raised(self) -> None:
+    def _exchange_raised(self, exchange: Exchange | None = None) -> None:
+        """What the floor above raised goes no further; its exchange is over."""
+        self._log.failure("an exchange failed")
+        exchange = exchange or self._exchange
+        try:
+            if exchange is not None:
+                exchange.break_down()
+        except Exception:
+            self._log.failure("an exchange failed at breaking down")
         if self._awaited and not self.begun:
             self._refuse(GatewayError("internal_error", "The gateway failed at this request."))
         else:
@@ -489,7 +501,6 @@ class DownstreamConnection(Protocol):
                 if self._exchange is not None:
                     self._exchange.client_drained()
             except Exception:
-                self._log.failure("an exchange failed to go on")
                 self._exchange_raised()
         if self._reading is _HEAD and self._paused:
             self._resume()

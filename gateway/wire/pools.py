@@ -40,6 +40,9 @@ class ConnectionWaiter(Protocol):
     def connection_failed(self, error: GatewayError) -> None:
         """There will be none.  Nothing was sent."""
 
+    def break_down(self) -> None:
+        """One of these has raised, and the exception is at hand: release what was begun."""
+
 
 class PendingConnection:
     """One asker that waits for its connection."""
@@ -214,14 +217,15 @@ class Pool:
         self._disappoint(pending, error)
 
     def _broke(self, failure: Failure) -> None:
-        self._log.failure("a connection could not be made or handed over", failure=failure)
+        self._log.failure("a connection could not be made", failure=failure)
 
     def _hand_over(self, connection: UpstreamConnection, waiter: ConnectionWaiter) -> None:
         try:
             waiter.connection_ready(connection)
-        except BaseException:
+        except Exception:
+            self._log.failure("a connection could not be handed over")
             connection.abort()  # nobody has it
-            raise
+            waiter.break_down()
 
     def _no_longer_waits(self, pending: PendingConnection) -> bool:
         """Take an asker off the list; tell whether it was still on it."""

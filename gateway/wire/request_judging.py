@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 
 from gateway.errors import GatewayError
-from gateway.messages import Headers, RequestHead
+from gateway.messages import Headers, RequestHead, combined_values
 from gateway.wire.limits import DownstreamLimits
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -52,7 +52,7 @@ def judge(
         raise _method_refused(method)
     if len(headers) > limits.headers:
         raise GatewayError("headers_too_large", f"The request has more than {limits.headers} header lines.")
-    lines = dict(headers)
+    lines = combined_values(headers)
     if len(lines) != len(headers):
         _refuse_doubles(headers)
     if b"#" in target or not target.isascii():
@@ -65,7 +65,7 @@ def judge(
         host, path = _judge_place(before, host_line, old)
     body_length = _judge_framing(lines, limits, old)
     waits = b"expect" in lines and _must_wait(lines[b"expect"], body_length, old)
-    return RequestHead(method, path, query, host, headers, body_length, waits)
+    return RequestHead(method, path, query, host, headers, lines, body_length, waits)
 
 
 def _method_refused(method: bytes) -> GatewayError:

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
     ITransport,
 )
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -61,6 +62,12 @@ class AnswerReceiver(Protocol):
     def upstream_drained(self) -> None:
         """The provider has taken everything: go on."""
 
+    def break_down(self) -> None:
+        """One of these has raised, and the exception is at hand: release what was begun.
+
+        The connection is ended already; nothing is called after it.
+        """
+
 
 class ConnectionHome(Protocol):
     """Where a connection belongs while it carries no request."""
@@ -78,6 +85,8 @@ class ConnectionHome(Protocol):
 @implementer(IProtocol, IHandshakeListener)
 class UpstreamConnection:
     """The protocol of one connection to a provider."""
+
+    _log = Logger()
 
     __slots__ = (
         "_awaits_head",
@@ -209,10 +218,10 @@ class UpstreamConnection:
             return  # it lingered after `close`
         if awaited_head:
             message = f"The provider did not begin to answer within {self._timeouts.headers:g} s."
-            receiver.answer_failed(GatewayError("provider_headers_timeout", message, progress=progress))
+            self._tell_failed(receiver, GatewayError("provider_headers_timeout", message, progress=progress))
         else:
             message = f"The provider's answer stalled for {self._timeouts.idle:g} s."
-            receiver.answer_failed(GatewayError("provider_idle_timeout", message, progress=progress))
+            self._tell_failed(receiver, GatewayError("provider_idle_timeout", message, progress=progress))
 
     def _drained(self) -> None:
         """Everything written has been taken."""
@@ -222,7 +231,10 @@ class UpstreamConnection:
         self._watch_answer()
         if self._full:
             self._full = False
-            receiver.upstream_drained()
+            try:
+                receiver.upstream_drained()
+            except Exception:
+                self._receiver_raised(receiver)
 
     # What Twisted says.
 
@@ -247,6 +259,31 @@ class UpstreamConnection:
             if self.open:
                 self.abort()  # nobody asked for these bytes: whatever they answer, it is no request of ours
             return
+        try:
+            self._tell(receiver, data)
+        except Exception:
+            self._receiver_raised(receiver)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._lost = True
+        self._deadline = NEVER
+        self._sweep.forget(self)
+        receiver, self._receiver = self._receiver, None
+        self._leave(reason)
+        if receiver is None:
+            return
+        if self._parser.closed(cleanly=isinstance(reason.value, ConnectionDone)):
+            try:
+                receiver.answer_ended()
+            except Exception:
+                self._receiver_raised(receiver)
+        else:
+            self._tell_failed(receiver, self._loss(reason))
+
+    # How it works inside.
+
+    def _tell(self, receiver: AnswerReceiver, data: bytes) -> None:
+        """Tell the receiver what these bytes of its answer mean."""
         parser = self._parser
         parser.feed(data)
         if self._awaits_head and parser.head is not None:
@@ -277,30 +314,35 @@ class UpstreamConnection:
                 self._deadline = NEVER if idle is None else self._seconds() + idle
             receiver.read_ended()
 
-    def connectionLost(self, reason: Failure) -> None:
-        self._lost = True
-        self._deadline = NEVER
-        self._sweep.forget(self)
-        receiver, self._receiver = self._receiver, None
-        self._leave(reason)
-        if receiver is None:
-            return
+    def _loss(self, reason: Failure) -> GatewayError:
+        """What it means for an answer that the connection was lost."""
         detail = str(reason.value)
-        if self._parser.closed(cleanly=isinstance(reason.value, ConnectionDone)):
-            receiver.answer_ended()
-        elif self._parser.begun:
+        if self._parser.begun:
             message = "The provider's answer ended before it was whole."
-            receiver.answer_failed(
-                GatewayError("provider_answer_cut", message, progress=Progress.HEAD_RECEIVED, detail=detail)
+            return GatewayError(
+                "provider_answer_cut", message, progress=Progress.HEAD_RECEIVED, detail=detail
             )
-        elif self.destination.tls is not None and client_certificate_refused(reason):
+        if self.destination.tls is not None and client_certificate_refused(reason):
             # In TLS 1.3 this comes after our side of the handshake; the request has not been read.
             message, detail = handshake_failure_sentence(reason, self.destination.tls.names)
-            receiver.answer_failed(GatewayError("provider_tls_failed", message, detail=detail))
-        else:
-            receiver.answer_failed(_reset(detail, Progress.SENT))
+            return GatewayError("provider_tls_failed", message, detail=detail)
+        return _reset(detail, Progress.SENT)
 
-    # How it works inside.
+    def _receiver_raised(self, receiver: AnswerReceiver) -> None:
+        """What the floor above raised goes no further; its exchange is over."""
+        self._log.failure("an exchange failed at its answer")
+        self.abort()
+        try:
+            receiver.break_down()
+        except Exception:
+            self._log.failure("an exchange failed at breaking down")
+
+    def _tell_failed(self, receiver: AnswerReceiver, error: GatewayError) -> None:
+        """The answer has failed, and the connection with it."""
+        try:
+            receiver.answer_failed(error)
+        except Exception:
+            self._receiver_raised(receiver)
 
     def _write(self, data: bytes) -> None:
         sender = self._sender

@@ -49,6 +49,9 @@ class RecordingReceiver:
         self.error = error
         self._hear("answer_failed")
 
+    def break_down(self) -> None:
+        self._hear("break_down")
+
     def upstream_full(self) -> None:
         self._hear("upstream_full")
 
@@ -71,6 +74,7 @@ class RecordingWaiter:
         self.connections: list[UpstreamConnection] = []
         self.errors: list[GatewayError] = []
         self._then = then
+        self.broken_down = False
 
     @property
     def connection(self) -> UpstreamConnection:
@@ -92,6 +96,9 @@ class RecordingWaiter:
     def connection_ready(self, connection: UpstreamConnection) -> None:
         self.connections.append(connection)
         self._then(connection)
+
+    def break_down(self) -> None:
+        self.broken_down = True
 
     def connection_failed(self, error: GatewayError) -> None:
         self.errors.append(error)

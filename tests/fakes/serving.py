@@ -39,6 +39,9 @@ class RecordingExchange:
         self.events.append(error.code)
         self.connection.respond(error.status, [], error.message.encode())
 
+    def break_down(self) -> None:
+        self.events.append("break_down")
+
     def client_full(self) -> None:
         self.events.append("full")
 

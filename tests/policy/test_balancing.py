@@ -10,7 +10,7 @@ from gateway.policy.balancing import next_turn
 
 
 def turns(weights: list[int], number: int) -> list[int]:
-    balances: tuple[int, ...] = (0,) * len(weights)
+    balances = [0] * len(weights)
     chosen = []
     for _ in range(number):
         index, balances = next_turn(weights, balances)
@@ -47,7 +47,9 @@ def test_each_backend_gets_exactly_its_share_of_a_full_round(weights: list[int])
         lambda pairs: any(weight for weight, _ in pairs)
     )
 )
-def test_a_backend_of_weight_nought_is_never_chosen_whatever_it_had_before(pairs: list[tuple[int, int]]) -> None:
+def test_a_backend_of_weight_nought_is_never_chosen_whatever_it_had_before(
+    pairs: list[tuple[int, int]],
+) -> None:
     weights = [weight for weight, _ in pairs]
     index, _ = next_turn(weights, [balance for _, balance in pairs])
     assert weights[index] > 0

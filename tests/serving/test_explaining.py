@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gateway.live import Live
-from gateway.messages import RequestHead
 from gateway.serving.explaining import explain
 from tests.fakes.conf import KEYED, adopt_conf, provider, route, route_to, snapshot_of
+from tests.fakes.heads import request_head
 
 CONF = (
     provider("a")
@@ -33,7 +33,7 @@ def told(
     body: bytes = b'{"messages": []}',
     environment: dict[str, str] | None = None,
 ) -> list[str]:
-    head = RequestHead(method, path, b"", host, [(b"host", host.encode()), *headers], len(body), False)
+    head = request_head(method, path, b"", host, [(b"host", host.encode()), *headers], len(body), False)
     return list(explain(snapshot_of(conf, environment=environment or {}), Live(), head, body, ""))
 
 
@@ -97,7 +97,7 @@ def test_how_it_is_secured() -> None:
 
 
 def test_a_certificate_that_is_not_checked_is_told() -> None:
-    head = RequestHead(b"POST", b"/", b"", "a.example", [], 0, False)
+    head = request_head(b"POST", b"/", b"", "a.example", [], 0, False)
     unchecked = adopt_conf(provider("a", "endpoint: {tls: {insecureSkipVerify: true}}")).snapshot
     lines = list(explain(unchecked, Live(), head, b'{"messages": []}', ""))
     assert "to a.example:443, TLS, SNI a.example, certificate NOT checked:" in lines

@@ -11,6 +11,7 @@ from gateway.messages import RequestHead
 from gateway.serving.routing import operation_of_body, operation_of_head, passes_through
 from gateway.wire.limits import DownstreamLimits
 from tests.fakes.conf import provider, route
+from tests.fakes.heads import request_head
 from tests.fakes.house import (
     ANSWER,
     CONF,
@@ -127,7 +128,7 @@ class ExpectTests(ConversationTestCase):
 
 
 def head(method: bytes, path: bytes, *headers: tuple[bytes, bytes]) -> RequestHead:
-    return RequestHead(method, path, b"", "demo", list(headers), None, False)
+    return request_head(method, path, b"", "demo", list(headers), None, False)
 
 
 def test_the_operation_of_a_head() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.messages import RequestHead
+from tests.fakes.heads import request_head
 
 CHAT = "/v1/chat/completions"
 HELLO = [{"role": "user", "content": "Hello there"}]
@@ -12,7 +13,7 @@ HELLO = [{"role": "user", "content": "Hello there"}]
 
 def head(path: str, body: bytes = b"", *, method: str = "POST", **headers: str) -> RequestHead:
     """A request's head; header names are written with `_` for `-`."""
-    return RequestHead(
+    return request_head(
         method=method.encode(),
         path=path.encode(),
         query=b"",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.messages import Headers, RequestHead
-from gateway.snapshot.matching import combined_values, route_for, rule_for, tenant_for
+from gateway.messages import Headers, RequestHead, combined_values
+from gateway.snapshot.matching import route_for, rule_for, tenant_for
 from tests.fakes.conf import provider, route, route_table, route_to, snapshot_of
+from tests.fakes.heads import request_head
 
 
 def head(*headers: tuple[bytes, bytes], host: str = "demo") -> RequestHead:
-    return RequestHead(b"POST", b"/", b"", host, [(b"host", host.encode()), *headers], 0, False)
+    return request_head(b"POST", b"/", b"", host, [(b"host", host.encode()), *headers], 0, False)
 
 
 def rule(matches: str, *headers: tuple[bytes, bytes], listener: str = "", **labels: str) -> str | None:

@@ -158,17 +158,19 @@ class ReuseTests(PoolsTestCase):
         def fall(connection: UpstreamConnection) -> None:
             raise ZeroDivisionError
 
-        self.pools.acquire(PLAIN, RecordingWaiter(fall), Timeouts())
-        provider = self.attempts[0].succeeds()
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual(provider.end, "aborted")
-        self.assert_counts()
+        def assert_told(waiter: RecordingWaiter, provider: Provider) -> None:
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertTrue(waiter.broken_down)
+            self.assertEqual(provider.end, "aborted")
+            self.assert_counts()
 
-        provider = self.idle()
-        with self.assertRaises(ZeroDivisionError):
-            self.pools.acquire(PLAIN, RecordingWaiter(fall), Timeouts())
-        self.assertEqual(provider.end, "aborted")
-        self.assert_counts()
+        waiter = RecordingWaiter(fall)
+        self.pools.acquire(PLAIN, waiter, Timeouts())
+        assert_told(waiter, self.attempts[0].succeeds())
+
+        waiter, provider = RecordingWaiter(fall), self.idle()
+        self.pools.acquire(PLAIN, waiter, Timeouts())
+        assert_told(waiter, provider)
 
 
 class WaitingTests(PoolsTestCase):

@@ -10,6 +10,7 @@ from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.request_parsing import RequestParser
+from tests.fakes.heads import request_head
 
 LIMITS = DownstreamLimits()
 HOST = b"Host: api.example.com\r\n"
@@ -66,7 +67,7 @@ def refusal(*parts: bytes, limits: DownstreamLimits = LIMITS) -> GatewayError:
 
 def test_a_head_is_told_as_the_floors_above_know_it() -> None:
     ((head, body, keep_alive),) = read([PLAIN])
-    assert head == RequestHead(
+    assert head == request_head(
         method=b"POST",
         path=b"/v1/chat",
         query=b"x=1",
