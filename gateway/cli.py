@@ -56,7 +56,7 @@ def _check(options: argparse.Namespace) -> int:
         print(problem if problem.severity == "error" else f"warning: {problem}")
     tenants = len(generation.snapshot.tenants)
     hosts = len(generation.snapshot.anonymous)
-    print(f"{errors} problems; {hosts} hosts of {tenants} tenants are answered for")
+    print(f"{_counted(errors, 'problem')}; {_counted(hosts, 'host')} of {_counted(tenants, 'tenant')} answered for")
     return 1 if errors else 0
 
 
@@ -162,6 +162,10 @@ def _label(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"wants KEY=VALUE, not {text!r}")
     return key, value
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _complain(sentence: str) -> int:

@@ -35,7 +35,7 @@ def run(*arguments: object) -> int:
 class TestCheck:
     def test_nothing_is_wrong(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("check", conf) == 0
-        assert capsys.readouterr() == ("0 problems; 2 hosts of 1 tenants are answered for\n", "")
+        assert capsys.readouterr() == ("0 problems; 2 hosts of 1 tenant answered for\n", "")
 
     def test_every_problem_with_its_place(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (conf / "x.yaml").write_text(provider("x", "hots: 1\nport: 2"))

@@ -6,7 +6,6 @@ what concerns only the client's connection (RFC 9110 §7.6.1), and who stood bet
 
 from __future__ import annotations
 
-from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -71,6 +70,8 @@ _CREDENTIAL_PARAMETERS = {
     b"x-api-key",
     b"x-goog-api-key",
 }
+
+_VERDICTS_KEPT = 1024
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
@@ -167,16 +168,22 @@ def forwarded_headers(head: RequestHead, replaced: frozenset[bytes]) -> Headers:
     nominated = head.header(b"connection")
     if nominated is not None:
         replaced |= {token.strip() for token in nominated.lower().split(b",")}
-    return [header for header in head.headers if header[0] not in replaced and is_forwarded(header[0])]
+    return [header for header in head.headers if header[0] not in replaced and is_forwarded[header[0]]]
 
 
-@lru_cache(maxsize=1024)
-def is_forwarded(name: bytes) -> bool:
-    """Tell whether a client's header of this name goes to a provider.
+class _Verdicts(dict[bytes, bool]):
+    """Which names go to a provider, as far as they were asked for; clients can make up only so many."""
 
-    An underscore is refused because CGI-like servers cannot tell `X_Api_Key` from `X-Api-Key`.
-    """
-    return name not in _NOT_FORWARDED and not name.startswith(_NOT_FORWARDED_PREFIXES) and b"_" not in name
+    def __missing__(self, name: bytes) -> bool:
+        # CGI-like servers cannot tell `X_Api_Key` from `X-Api-Key`.
+        verdict = not (name in _NOT_FORWARDED or name.startswith(_NOT_FORWARDED_PREFIXES) or b"_" in name)
+        if len(self) < _VERDICTS_KEPT:
+            self[name] = verdict
+        return verdict
+
+
+is_forwarded = _Verdicts()
+"""Tells by its name whether a client's header goes to a provider."""
 
 
 def without_credentials(query: bytes) -> bytes:
