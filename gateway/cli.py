@@ -56,7 +56,9 @@ def _check(options: argparse.Namespace) -> int:
         print(problem if problem.severity == "error" else f"warning: {problem}")
     tenants = len(generation.snapshot.tenants)
     hosts = len(generation.snapshot.anonymous)
-    print(f"{_counted(errors, 'problem')}; {_counted(hosts, 'host')} of {_counted(tenants, 'tenant')} answered for")
+    print(
+        f"{_counted(errors, 'problem')}; {_counted(hosts, 'host')} of {_counted(tenants, 'tenant')} answered for"
+    )
     return 1 if errors else 0
 
 

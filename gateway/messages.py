@@ -110,6 +110,20 @@ class Secret:
         raise TypeError("a Secret is not pickled")
 
 
+class HiddenText(str):
+    """Text that came from the environment or from a file.  It is used like any other, and `shown` hides it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "HiddenText(…)"
+
+
+def shown(text: str) -> str:
+    """Text as people may read it."""
+    return "(hidden)" if isinstance(text, HiddenText) else text
+
+
 @frozen(cache_hash=True)
 class TlsSettings:
     """How a connection to a provider is secured, by contents, not by path: two equal settings may share connections."""
@@ -147,7 +161,7 @@ class Destination:
     """Reached over a socket pair to the simulator of this very process."""
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.port}" if self.port else self.address
+        return f"{shown(self.address)}:{self.port}" if self.port else shown(self.address)
 
 
 @frozen

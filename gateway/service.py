@@ -6,11 +6,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from types import FrameType
 from typing import Any
 
 from attrs import asdict, evolve, frozen
@@ -145,6 +144,7 @@ class GatewayService(Service):
                 prepare_tls=self.contexts.prepare,
             ),
             self.adopt,
+            self.status.folder_read,
         )
 
     # -- configuration -----------------------------------------------------------------------------
@@ -196,8 +196,10 @@ class GatewayService(Service):
         gc.set_threshold(GARBAGE_THRESHOLD)
         self.sweep.start()
         self.watcher.startService()
+        self._take_signal(signal.SIGHUP, self.watcher.look)
+        self._take_signal(signal.SIGUSR1, self._reopen_access_log)
+        self._reactor.callWhenRunning(self._take_stop_signals)
         self._announce()
-        self._reactor.callWhenRunning(self._take_signals)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -240,17 +242,31 @@ class GatewayService(Service):
                     "ANYBODY who reaches {address} can spend your providers' keys: no client has to prove itself there",
                     address=shown(port.getHost()),
                 )
+        if not is_local(self._ports[-1].getHost()):
+            self._log.warn(
+                "ANYBODY who reaches {address} can read the configuration, without its secrets",
+                address=shown(self._ports[-1].getHost()),
+            )
 
-    def _take_signals(self) -> None:
-        """The first SIGTERM or SIGINT stops gracefully, as Twisted does; a second one ends at once."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._signalled)
+    def _take_signal(self, number: signal.Signals, asked: Callable[[], None]) -> None:
+        signal.signal(number, lambda number, frame: self._reactor.callFromThread(asked))
 
-    def _signalled(self, number: int, frame: FrameType | None) -> None:
+    def _take_stop_signals(self) -> None:
+        """Twisted's reactor takes these for itself when it begins to run, and would stop at once each time."""
+        self._take_signal(signal.SIGTERM, self._stop_asked)
+        self._take_signal(signal.SIGINT, self._stop_asked)
+
+    def _stop_asked(self) -> None:
+        """The first time stop gracefully, as Twisted does; the second time at once."""
         if self.status.draining:
-            self._reactor.callFromThread(self._end_exchanges)
+            self._end_exchanges()
         else:
-            self._reactor.callFromThread(self._reactor.stop)
+            self._reactor.stop()
+
+    def _reopen_access_log(self) -> None:
+        """After a rotation has moved the file away."""
+        if self.access_log is not None:
+            self.access_log.reopen()
 
     def _upstream_connections(self) -> dict[str, int]:
         """Connections to providers by state, for the metrics; asked in the thread that renders them."""

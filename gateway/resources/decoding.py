@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from attrs import define
 
-from gateway.messages import Secret
+from gateway.messages import HiddenText, Secret
 from gateway.resources.durations import MEANING, parse_duration
 from gateway.resources.expansion import Expanded, Expansion
 from gateway.resources.json_values import write_json
@@ -170,7 +170,7 @@ class Decoder:
                 return self._formed_of_outside(syntax, node.text, path)
             case SecretText(syntax):
                 formed = self._formed_of_outside(syntax, node.text, path)
-                return None if formed is None else Secret(formed)
+                return None if formed is None else Secret(str(formed))
             case Choice(words):
                 if node.text in words:
                     return node.text
@@ -204,7 +204,10 @@ class Decoder:
 
     def _formed_of_outside(self, syntax: Syntax, text: str, path: str) -> str | None:
         expanded = self._expanded(text, path)
-        return None if expanded is None else self._formed(syntax, expanded.text, path, shown=False)
+        if expanded is None:
+            return None
+        formed = self._formed(syntax, expanded.text, path, shown=False)
+        return HiddenText(formed) if formed is not None and expanded.from_outside else formed
 
     def _expanded(self, text: str, path: str) -> Expanded | None:
         return self.expansion.expand(text, lambda message: self.complain(path, message))

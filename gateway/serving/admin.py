@@ -222,6 +222,8 @@ class AdminChannel(http.HTTPChannel):
 class AdminFactory(http.HTTPFactory):
     """Makes the connections of the admin port."""
 
+    noisy = False
+
     protocol = AdminChannel  # type: ignore[assignment]  # HTTPFactory's own chooses between HTTP/1.1 and HTTP/2
 
     def __init__(self, pages: AdminPages, reactor: IReactorTime) -> None:

@@ -97,7 +97,6 @@ class Attempt:
             request.wire_bytes(),
             self,
             timeouts=request.backend.timeouts,
-            expects_no_body=request.method == b"HEAD",
             more=self._upload is not None,
         )
         if self._upload is not None and self._connection is connection:

@@ -22,6 +22,7 @@ from gateway.serving.attempt import Attempt
 from gateway.serving.models import models_body
 from gateway.serving.outgoing import outgoing_request
 from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, route_of, rule_of
+from gateway.serving.scrubbing import holds_secret
 from gateway.serving.upload import Upload
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.tables import Backend, RouteTable, SeriesLabels
@@ -218,8 +219,8 @@ class Exchange:
             return
         if self._answer.finished:
             # It has read `[DONE]`.  The provider's last chunk may still come, so that its connection can be kept.
-            self._settle(Outcome.OK)
             self.client_drained()
+            self._settle(Outcome.OK)
             return
         if self._attempt is not None:
             self._attempt.cancel()
@@ -277,6 +278,8 @@ class Exchange:
         surroundings.metrics.series(labels, ANONYMOUS).finished(code, outcome, seconds, facts.usage)
         if surroundings.access_log is not None:
             surroundings.access_log.write(self._record(labels, code, outcome, seconds, facts))
+        # An attempt and its observer know each other: let go, so that both are freed without the collector.
+        self._attempt = None
 
     def _refused_labels(self) -> SeriesLabels:
         if self._route is None:
@@ -312,15 +315,20 @@ class Exchange:
             error=error.code if error is not None else "",
             asked_model=asked or "",
             sent_model=sent or "",
-            answered_model=facts.answered_model or "",
+            answered_model=_without_secrets(facts.answered_model or "", backend),
             request_prompt_tokens=facts.usage.input if facts.usage is not None else None,
             request_completion_tokens=facts.usage.output if facts.usage is not None else None,
             stream=answer.is_stream,
             bytes_in=self._received_bytes,
             bytes_out=answer.body_bytes,
             duration_ms=round(seconds * 1000, 3),
-            time_to_head_ms=round(self._head_seconds * 1000, 3) if self._head_seconds is not None else None,
+            time_to_head_ms=round((self._head_seconds or seconds) * 1000, 3) if answer.begun else None,
             attempts=self._attempt.connections if self._attempt is not None else 0,
             provider_request_id=(answer.provider_request_id or b"").decode("latin-1"),
-            detail=error.detail if error is not None else "",
+            detail=(error.detail or error.message) if error is not None else "",
         )
+
+
+def _without_secrets(text: str, backend: Backend | None) -> str:
+    """A provider's word for the log, unless it repeats what it must not."""
+    return text if backend is None or not holds_secret([(b"", text.encode())], backend.secrets) else ""

@@ -61,7 +61,8 @@ def _decisions(
         request = outgoing_request(
             head, operation, envelope, _without_hidden(backend), request_id=_EXAMPLE_ID, via=_EXAMPLE_VIA
         )
-        yield f"  {request.method.decode()} {request.target.decode('latin-1')} HTTP/1.1"
+        target = "(hidden)" if backend.path_is_hidden else request.target.decode("latin-1")
+        yield f"  {request.method.decode()} {target} HTTP/1.1"
         for name, value in request.header_lines():
             yield f"  {name}: {'(hidden)' if isinstance(value, Secret) else value}"
         yield ""

@@ -46,7 +46,8 @@ class Reception:
     def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:
         """Answer what never became an exchange, and count it all the same."""
         request_id = self._new_id()
-        Answer(connection, request_id).refuse(error)
+        answer = Answer(connection, request_id)
+        answer.refuse(error)
         surroundings, outcome = self._surroundings, outcome_of_error(error, begun=False)
         surroundings.metrics.series(NO_ROUTE, ANONYMOUS).finished(error.status, outcome, 0.0, None)
         if surroundings.access_log is not None:
@@ -58,6 +59,7 @@ class Reception:
                     code=error.status,
                     outcome=outcome,
                     error=error.code,
+                    bytes_out=answer.body_bytes,
                     detail=error.detail or error.message,
                 )
             )

@@ -17,6 +17,7 @@ class Status:
         self.draining = False
         """It is stopping and takes no new work."""
         self._generation: Generation | None = None
+        self._folder_problem = ""
         self._adopted_at = 0.0
 
     def adopted(self, generation: Generation, now: float) -> None:
@@ -27,14 +28,18 @@ class Status:
         self._generation = generation
         self._adopted_at = now
 
+    def folder_read(self, problem: str) -> None:
+        """Why conf.d itself cannot be read now; empty while it can."""
+        self._folder_problem = problem
+
     def ready(self) -> tuple[bool, list[str]]:
         """Whether requests are served, and every reason why they, or some, are not."""
         generation = self._generation
         if self.draining:
             return False, ["the gateway is stopping"]
         if generation is None:
-            return False, ["no configuration has been read yet"]
-        reasons = [str(problem) for problem in generation.problems if problem.severity == "error"]
+            return False, [self._folder_problem or "no configuration has been read yet"]
+        reasons = self._errors(generation)
         serves = len(generation.snapshot.anonymous) > 0
         if not serves and not reasons:
             reasons = [NOTHING_TO_SERVE]
@@ -44,15 +49,19 @@ class Status:
         """The tables that run, and the problems of the files; no secrets."""
         generation = self._generation
         if generation is None:
-            return {"problems": [], "tenants": {}}
+            return {"problems": [self._folder_problem] if self._folder_problem else [], "tenants": {}}
         return {
             "adopted_at": self._adopted_at,
             "stale": sorted(generation.stale),
             "missing": sorted(generation.missing),
-            "problems": [str(problem) for problem in generation.problems if problem.severity == "error"],
+            "problems": self._errors(generation),
             "warnings": [str(problem) for problem in generation.problems if problem.severity == "warning"],
             **describe(generation.snapshot),
         }
+
+    def _errors(self, generation: Generation) -> list[str]:
+        errors = [str(problem) for problem in generation.problems if problem.severity == "error"]
+        return [self._folder_problem, *errors] if self._folder_problem else errors
 
 
 def reload_result(generation: Generation) -> ReloadResult:

@@ -14,14 +14,9 @@ from gateway.messages import Destination
 from gateway.resources import GatewayDocument, Resources
 from gateway.resources.problems import Problem, Report
 from gateway.snapshot.backends import DestinationKey
-from gateway.snapshot.compiling import (
-    Compilation,
-    Surroundings,
-    TenantResources,
-    compile_snapshot,
-    failed_tenants,
-)
+from gateway.snapshot.compiling import Compilation, compile_snapshot, failed_tenants
 from gateway.snapshot.tables import Snapshot
+from gateway.snapshot.written import Surroundings, TenantResources
 
 
 @frozen
@@ -71,6 +66,8 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
         if not newly_refused:
             break
         refused |= newly_refused
+    for problem in _further_errors(resources, refused, gateway, surroundings, held):
+        report.add(problem)
     good = {
         name: evolve(tenant, destinations=_destinations_of(name, compilation))
         for name, tenant in candidate.items()
@@ -84,6 +81,26 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
         missing=refused - good.keys(),
         problems=report.sorted(),
     )
+
+
+def _further_errors(
+    resources: Resources,
+    refused: frozenset[str],
+    gateway: GatewayDocument | None,
+    surroundings: Surroundings,
+    held: Mapping[str, str],
+) -> list[Problem]:
+    """What would be wrong with the refused tenants' new resources beside what refused them: all is told at once."""
+    if not refused:
+        return []
+    compilation = compile_snapshot(
+        _by_tenant(resources), gateway, surroundings, held, resources.unusable_hosts
+    )
+    return [
+        problem
+        for problem in compilation.problems
+        if problem.severity == "error" and problem.tenant in refused
+    ]
 
 
 def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> frozenset[str]:

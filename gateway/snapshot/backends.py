@@ -9,7 +9,7 @@ from typing import TypeAlias
 from attrs import evolve, fields, frozen
 
 from gateway.dialects.table import DIALECTS
-from gateway.messages import Destination, Secret, Timeouts, TlsSettings
+from gateway.messages import Destination, HiddenText, Secret, Timeouts, TlsSettings, shown
 from gateway.resources.provider import LLMProvider, ProviderConfig, TlsOptions
 from gateway.resources.route import BackendRef
 from gateway.snapshot.tables import Backend, SeriesLabels
@@ -86,9 +86,6 @@ class BackendBuilder:
         headers += [(name.encode(), value) for name, value in (config.headers or {}).items()]
         authority = _authority(reference.host_rewrite or provider.host)
         lines = [("host", authority), *((name.decode(), value.reveal()) for name, value in headers)]
-        secrets = [value.reveal() for _, value in headers if len(value.reveal()) >= SHORTEST_HEADER_SECRET]
-        if config.api_key is not None and len(config.api_key.reveal()) >= SHORTEST_KEY_SECRET:
-            secrets.insert(0, config.api_key.reveal())
         model = reference.model or config.model
         return Backend(
             key=provider.host + (f"/{reference.model}" if reference.model else ""),
@@ -99,6 +96,7 @@ class BackendBuilder:
             destination=self._destination(provider, config.dialect),
             authority=authority,
             path=(provider.path or DEFAULT_PATH).encode(),
+            path_is_hidden=isinstance(provider.path, HiddenText),
             dialect=dialect,
             model=model,
             overrides_model=config.model_policy != "default",
@@ -110,7 +108,7 @@ class BackendBuilder:
             header_names=frozenset(name for name, _ in headers),
             header_names_beside_json=frozenset([b"content-type", *(name for name, _ in headers)]),
             head_lines="".join(f"{name}: {value}\r\n" for name, value in lines).encode(),
-            secrets=tuple(secret.encode() for secret in secrets),
+            secrets=_secrets(provider, config),
             timeouts=timeouts,
             labels=SeriesLabels(
                 tenant=tenant, route=route, rule=rule, provider=provider.name, model=model or ""
@@ -166,8 +164,26 @@ class BackendBuilder:
         try:
             return self._read_file(path)
         except OSError as error:
-            sentence = f"{path} cannot be read: {error.strerror}"
+            sentence = f"{shown(path)} cannot be read: {error.strerror}"
             raise UnusableFileError(f"spec.endpoint.tls.{name}", sentence) from None
+
+
+def _secrets(provider: LLMProvider, config: ProviderConfig) -> tuple[bytes, ...]:
+    """What must never reach a client: credentials, and everything that came from the environment or a file."""
+    key = config.api_key.reveal() if config.api_key is not None else ""
+    headers = [value.reveal() for value in (config.headers or {}).values()]
+    endpoint = provider.endpoint
+    places = [provider.path, endpoint.address if endpoint is not None else None]
+    texts = [
+        *([key] if len(key) >= SHORTEST_KEY_SECRET else []),
+        *(value for value in headers if len(value) >= SHORTEST_HEADER_SECRET),
+        *(place for place in places if isinstance(place, HiddenText)),
+    ]
+    parameters = [(config.parameters or {})[name].strip(b'"') for name in config.hidden_parameters]
+    return (
+        *(text.encode() for text in texts),
+        *(value for value in parameters if len(value) >= SHORTEST_HEADER_SECRET),
+    )
 
 
 def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) -> ProviderConfig:

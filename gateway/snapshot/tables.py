@@ -75,6 +75,8 @@ class Backend:
     """The Host header to send."""
     path: bytes = field(repr=False)
     """The provider's chat-completions path."""
+    path_is_hidden: bool
+    """It came from the environment or a file, and is not shown."""
     dialect: Dialect
     model: str | None
     """What to ask the provider for; None leaves the client's."""

@@ -13,7 +13,8 @@ from gateway.messages import TlsSettings
 from gateway.resources import read
 from gateway.resources.sources import FILE_BYTES
 from gateway.snapshot.adopting import Generation, adopt
-from gateway.snapshot.compiling import Surroundings, failed_tenants
+from gateway.snapshot.compiling import failed_tenants
+from gateway.snapshot.written import Surroundings
 from gateway.watcher.folder import Contents, regular_content
 
 

@@ -73,15 +73,18 @@ class Watcher(Service):
         folder: Folder,
         settings: LoadSettings,
         adopted: Callable[[Generation], None],
+        folder_read: Callable[[str], None],
     ) -> None:
         """Make a watcher that has not looked yet.
 
         :param adopted: told of each new generation; it makes the gateway run on it.
+        :param folder_read: told why the folder cannot be read, or with an empty text that it can again.
         """
         self._reactor = reactor
         self._folder = folder
         self._settings = settings
         self._adopted = adopted
+        self._folder_read = folder_read
         self._loaded: Loaded | None = None
         self._folder_problem = ""
         self._observer: BaseObserver | None = None
@@ -145,6 +148,7 @@ class Watcher(Service):
         """Say once what is wrong with the folder itself, and once that it is well again."""
         if problem != self._folder_problem:
             self._folder_problem = problem
+            self._folder_read(problem)
             if problem:
                 self._log.error("{problem}", problem=problem)
             else:

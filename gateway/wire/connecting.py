@@ -27,7 +27,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
-from gateway.messages import Destination, Timeouts, TlsSettings
+from gateway.messages import Destination, HiddenText, Timeouts, TlsSettings
 from gateway.wire.limits import NEXT_ADDRESS_SECONDS
 from gateway.wire.names import NameLookUps
 from gateway.wire.sweep import NEVER, Sweep
@@ -131,7 +131,7 @@ class _Connecting(ClientFactory):
             self._try_next()
         else:
             message = "The provider's name does not resolve."
-            self._fail("provider_name_lookup_failed", message, f"No address for {self._destination.address}.")
+            self._fail("provider_name_lookup_failed", message, f"No address for {self._destination}.")
 
     def _try_next(self) -> None:
         """Try one more address."""
@@ -204,6 +204,8 @@ class _Connecting(ClientFactory):
 
     def _tried(self) -> str:
         """How far it got, for an operator."""
+        if isinstance(self._destination.address, HiddenText):
+            return str(self._destination)
         silent = [f"{address}: no answer" for address in self._trying.values()]
         tried = ", ".join(self._failures + silent)
         return f"{self._destination}: {tried or 'the name was still being looked up'}"

@@ -48,6 +48,7 @@ BACKEND = Backend(
     hidden_parameters=frozenset({"user"}),
     api_key=Secret(CANARY),
     headers=((b"authorization", Secret(f"Bearer {CANARY}")),),
+    path_is_hidden=False,
     header_names=frozenset({b"authorization"}),
     header_names_beside_json=frozenset({b"authorization", b"content-type"}),
     head_lines=f"authorization: Bearer {CANARY}\r\n".encode(),

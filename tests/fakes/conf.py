@@ -9,8 +9,8 @@ from typing import NoReturn
 from gateway.messages import TlsSettings
 from gateway.resources import Resources, SourceFile, read
 from gateway.snapshot.adopting import Generation, adopt
-from gateway.snapshot.compiling import Surroundings
 from gateway.snapshot.tables import Backend, RouteTable, Snapshot
+from gateway.snapshot.written import Surroundings
 
 ROOT = "istio-system"
 NOTHING: Mapping[str, str] = {}

@@ -118,3 +118,16 @@ def test_the_clients_credentials_are_not_sent() -> None:
     assert "theirs" not in "\n".join(
         told(provider("a", KEYED) + route_to("a"), (b"authorization", b"Bearer theirs"))
     )
+
+
+def test_what_came_from_outside_is_not_shown() -> None:
+    spec = """
+    path: /v1/${CANARY}
+    endpoint: {address: "${HOST}", tls: {mode: DISABLE}}
+    configs: {defaultConfig: {openAIConfig: {model: m, parameters: {user: "${CANARY}"}}}}
+    """
+    environment = {"CANARY": "canary-from-outside", "HOST": "canary.internal"}
+    lines = told(provider("a", spec), host="a.example", environment=environment)
+    assert "canary" not in "\n".join(lines)
+    assert "to (hidden):80, plain HTTP:" in lines
+    assert "  POST (hidden) HTTP/1.1" in lines

@@ -90,3 +90,14 @@ def test_every_tenant_for_the_metrics() -> None:
         TenantConfiguration("new", successful=False, compiled_at=5.0, errors=1, warnings=0),
         TenantConfiguration("other", successful=True, compiled_at=5.0, errors=0, warnings=1),
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_shown_and_what_runs_serves_on() -> None:
+    status = Status()
+    status.folder_read("conf.d cannot be read: Permission denied")
+    assert status.ready() == (False, ["conf.d cannot be read: Permission denied"])
+    assert status.config()["problems"] == ["conf.d cannot be read: Permission denied"]
+    status.adopted(GOOD, 1.0)
+    assert status.ready() == (True, ["conf.d cannot be read: Permission denied"])
+    status.folder_read("")
+    assert status.ready() == (True, [])

@@ -279,3 +279,17 @@ def test_problems_of_every_kind_are_told_in_order() -> None:
     ]  # fmt: skip
     assert generation.missing == {"a", "b", "default"}
     assert hosts(generation) == ["a.example"]
+
+
+def test_errors_of_reference_are_told_beside_those_of_form() -> None:
+    generation = adopt_conf(
+        {
+            "acme/p.yaml": provider("broken", "hots: 1")
+            + route_to("broken", "blameless")
+            + route_to("missing", "blamed")
+        }
+    )
+    messages = [problem.message for problem in generation.problems]
+    assert len(messages) == 2
+    assert 'no field "hots"' in messages[0]
+    assert messages[1] == "no provider has the host missing.example"

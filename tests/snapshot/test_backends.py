@@ -126,7 +126,7 @@ class TestHead:
         most = of(
             "openAIConfig: {apiKey: sk-12345, headers: {x-token: '123456789012', x-version: '12345678901'}}"
         )
-        assert most.secrets == (b"sk-12345", b"Bearer sk-12345", b"123456789012")
+        assert most.secrets == (b"sk-12345", b"123456789012")
 
     def test_a_key_that_is_no_secret(self) -> None:
         """Local servers want some word; it may stand in `text/event-stream` as well."""

@@ -12,6 +12,8 @@ from gateway.snapshot.describing import describe
 from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.tables import GatewaySettings, Snapshot
 from tests.fakes.canary import BACKEND, CANARY, snapshot_of
+from tests.fakes.conf import provider
+from tests.fakes.conf import snapshot_of as compiled
 
 
 def test_the_whole() -> None:
@@ -104,3 +106,12 @@ def test_an_empty_gateway() -> None:
         turns_keys=frozenset(),
     )
     assert describe(empty) == {"settings": {}, "tenants": {}}
+
+
+def test_an_address_from_outside_is_not_shown() -> None:
+    spec = 'endpoint: {address: "${HOST}"}'
+    snapshot = compiled(provider("a", spec), environment={"HOST": "canary.internal"})
+    assert b"canary" not in msgspec.json.encode(describe(snapshot))
+    (destination,) = snapshot.destinations
+    assert str(destination) == "(hidden):443"
+    assert "canary" not in repr(destination)

@@ -76,11 +76,13 @@ class WatcherTestCase(SynchronousTestCase):
         self.patch(FakeObserver, "made", [])
         self.patch(FakeObserver, "refuses", None)
         self.write("p.yaml", provider("a"))
+        self.folder_problems: list[str] = []
         self.watcher = Watcher(
             self.clock,  # type: ignore[arg-type]
             Folder(self.conf),
             LoadSettings(environment={}, labels={}, root_namespace=ROOT, prepare_tls=any_tls),
             self.generations.append,
+            self.folder_problems.append,
         )
 
     def write(self, name: str, text: str) -> None:
@@ -344,6 +346,7 @@ class RealEventsTests(SynchronousTestCase):
             Folder(folder),
             LoadSettings(environment={}, labels={}, root_namespace=ROOT, prepare_tls=any_tls),
             lambda generation: None,
+            lambda problem: None,
         )
         watcher.startService()
         observer = watcher._observer

@@ -134,3 +134,18 @@ def test_a_gateway_without_work_stops_at_once(tmp_path: Path) -> None:
             assert time.monotonic() - began < 1.0
             assert client.is_closed()
         assert "Traceback" not in gateway.log
+
+
+def test_signals_for_the_files(tmp_path: Path) -> None:
+    """SIGHUP reads conf.d, SIGUSR1 opens the access log anew; neither ends anything."""
+    log = tmp_path / "access.log"
+    conf = {"a.yaml": documents(simulated("a.test"))}
+    with Gateway(tmp_path, conf, f"--access-log={log}") as gateway:
+        gateway.process.send_signal(signal.SIGHUP)
+        log.rename(tmp_path / "access.log.1")
+        gateway.process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + PATIENCE
+        while not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert log.exists()
+        assert gateway.stop() == 0
