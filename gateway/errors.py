@@ -86,6 +86,11 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
             "server_error",
             ("internal_error", 500, "A fault of the gateway's own; the log has it under the request id."),
             ("not_ready", 503, "No configuration is loaded yet."),
+            (
+                "host_misconfigured",
+                503,
+                "The files name this host and cannot be used; the log and `/config` say why.",
+            ),
             ("draining", 503, "The gateway is stopping."),
             ("overloaded", 503, "No connection to the provider, or from the client, is free."),
         ),

@@ -36,7 +36,7 @@ from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.tables import GatewaySettings
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.line_output import LineOutput
-from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.metrics import Metrics, ReloadResult
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
@@ -96,8 +96,8 @@ class GatewayService(Service):
         self._setup = setup
         self._ports: list[IListeningPort] = []
         self._limits = DownstreamLimits()
-        self._told: tuple[Problem, ...] = ()
-        """The problems that the log has already."""
+        self._warned: tuple[Problem, ...] = ()
+        """What the log has already: each change would repeat the warnings of all files."""
 
         self.current = CurrentSnapshot()
         self.live = Live()
@@ -158,19 +158,30 @@ class GatewayService(Service):
         self.pools.retire(snapshot.destinations)
         self.contexts.keep(frozenset(each.tls for each in snapshot.destinations if each.tls is not None))
         self.status.adopted(generation, now)
-        self.metrics.reloaded(reload_result(generation), tenant_configurations(generation, now))
+        result = reload_result(generation)
+        self.metrics.reloaded(result, tenant_configurations(generation, now))
+        self._tell(generation, result)
+
+    def _tell(self, generation: Generation, result: ReloadResult) -> None:
+        """Log what came of a change: every error that there is, and warnings that were not there before."""
         for problem in generation.problems:
-            if problem in self._told:
-                continue  # every change would repeat the warnings of all files
             if problem.severity == "error":
                 self._log.error("{problem}", problem=str(problem))
-            else:
+            elif problem not in self._warned:
                 self._log.warn("{problem}", problem=str(problem))
-        self._told = generation.problems
-        if not generation.problems and not len(snapshot.anonymous):
-            self._log.warn("{conf}: {problem}", conf=str(self._setup.conf), problem=NOTHING_TO_SERVE)
+        self._warned = generation.problems
         for name in sorted(generation.stale):
             self._log.warn("tenant {name} goes on with its last good configuration", name=name)
+        for name in sorted(generation.missing):
+            self._log.error("tenant {name} is not served: its files were never good", name=name)
+        if not generation.problems and not len(generation.snapshot.anonymous):
+            self._log.warn("{conf}: {problem}", conf=str(self._setup.conf), problem=NOTHING_TO_SERVE)
+        self._log.info(
+            "configuration {result}: {hosts} hosts of {tenants} tenants are answered for",
+            result=result.replace("_", " "),
+            hosts=len(generation.snapshot.anonymous),
+            tenants=len(generation.snapshot.tenants),
+        )
 
     # -- start and stop ----------------------------------------------------------------------------
 

@@ -36,10 +36,6 @@ def test_the_checkout_and_the_package_have_the_same_files(name: str) -> None:
     assert (CONF_D / name).read_bytes() == example(name)
 
 
-def test_conf_d_holds_nothing_else() -> None:
-    assert sorted(path.name for path in CONF_D.iterdir()) == list(NAMES)
-
-
 def test_the_examples_have_no_problem() -> None:
     resources = read_examples(demo=example("demo.yaml"), dashscope=example("dashscope.yaml"))
     assert resources.problems == ()

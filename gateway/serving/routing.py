@@ -7,6 +7,7 @@ from gateway.dialects.operations import Operation, operation_of
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.serving.outgoing import has_passed
+from gateway.snapshot.hosts import specificity
 from gateway.snapshot.matching import route_for, rule_for, tenant_for
 from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
 
@@ -21,7 +22,7 @@ _TAKE_FILES = (
 def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: bytes) -> RouteTable:
     """The route that answers for this request.
 
-    :raises GatewayError: `not_ready`, `loop_detected`, `no_route`.
+    :raises GatewayError: `not_ready`, `loop_detected`, `host_misconfigured`, `no_route`.
     """
     if snapshot is None:
         raise GatewayError("not_ready", "the gateway has no configuration yet")
@@ -29,6 +30,11 @@ def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: b
         raise GatewayError("loop_detected", f"the provider for {head.host} is this gateway itself")
     tenant = tenant_for(snapshot, head)
     route = route_for(tenant, head.host, listener) if tenant is not None else None
+    withheld = snapshot.withheld.find(head.host)
+    if withheld is not None and specificity(withheld) > specificity(
+        route.host if route is not None else None
+    ):
+        raise GatewayError("host_misconfigured", f"the configuration for the host {head.host} has problems")
     if route is None:
         raise GatewayError("no_route", f"no route answers for the host {head.host}")
     return route

@@ -15,6 +15,7 @@ from gateway.resources import GatewayDocument, Resources
 from gateway.resources.problems import Problem, Report
 from gateway.snapshot.backends import DestinationKey
 from gateway.snapshot.compiling import Compilation, compile_snapshot, failed_tenants
+from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.tables import Snapshot
 from gateway.snapshot.written import Surroundings, TenantResources
 
@@ -74,7 +75,7 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
         if name not in compilation.failed | compilation.left_out
     }
     return Generation(
-        snapshot=compilation.snapshot,
+        snapshot=evolve(compilation.snapshot, withheld=_withheld(resources, refused, compilation.snapshot)),
         good=MappingProxyType(good),
         gateway=gateway,
         stale=refused & good.keys(),
@@ -101,6 +102,18 @@ def _further_errors(
         for problem in compilation.problems
         if problem.severity == "error" and problem.tenant in refused
     ]
+
+
+def _withheld(resources: Resources, refused: frozenset[str], snapshot: Snapshot) -> HostTable[str]:
+    """What refused files name, and nobody answers for: a less specific route must not take it for its own."""
+    named = {
+        each.host
+        for name, tenant in _by_tenant(resources).items()
+        if name in refused
+        for each in tenant.all()
+    }
+    served = {pattern for pattern, _ in snapshot.anonymous.items()}
+    return HostTable((host, host) for host in (named | resources.unusable_hosts) - served)
 
 
 def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> frozenset[str]:

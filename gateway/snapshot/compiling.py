@@ -77,6 +77,7 @@ def compile_snapshot(
     snapshot = Snapshot(
         tenants=MappingProxyType(tables),
         anonymous=HostTable((route.host, tables[route.tenant]) for route in routes),
+        withheld=HostTable(),
         settings=_settings(gateway),
         destinations=frozenset(backend.destination for backend in backends),
         turns_keys=frozenset(rule.turns_key for route in routes for rule in route.rules),

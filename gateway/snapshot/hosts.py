@@ -59,3 +59,16 @@ class HostTable(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._exact) + len(self._suffixes) + len(self._everything)
+
+
+def specificity(pattern: str | None) -> int:
+    """How near a pattern is to the hosts that it matches: of two that match a host, the higher one answers."""
+    if pattern is None:
+        return -1
+    if pattern == "*":
+        return 0
+    return len(pattern) if pattern.startswith("*.") else _EXACT
+
+
+_EXACT = 1000
+"""Above any suffix: a DNS name has at most 255 octets (RFC 1035 §2.3.4)."""

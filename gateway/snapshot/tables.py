@@ -157,6 +157,8 @@ class Snapshot:
     tenants: Mapping[str, TenantTable]
     anonymous: HostTable[TenantTable]
     """The tenants that are known by the host that is asked."""
+    withheld: HostTable[str]
+    """Hosts that the files name for tenants whose files do not compile; each pattern stands for itself."""
     settings: GatewaySettings
     destinations: frozenset[Destination]
     """Every place that some backend connects to."""

@@ -135,14 +135,14 @@ class Watcher(Service):
             return
         began = perf_counter()
         loaded = load(contents, last.generation if last is not None else None, self._settings)
-        self._adopted(loaded.generation)
-        self._loaded = loaded
         self._log.info(
-            "configuration {digest} read in {milliseconds} ms from {files} files",
+            "files {digest} read in {milliseconds} ms, {files} of them",
             digest=loaded.digest[:12],
             milliseconds=round((perf_counter() - began) * 1000),
             files=len(contents.files),
         )
+        self._adopted(loaded.generation)
+        self._loaded = loaded
 
     def _report_folder(self, problem: str) -> None:
         """Say once what is wrong with the folder itself, and once that it is well again."""

@@ -83,6 +83,7 @@ def snapshot_of(*backends: Backend) -> Snapshot:
     return Snapshot(
         tenants={"acme": acme},
         anonymous=HostTable([("demo-llm-server", acme), ("*.example.com", acme)]),
+        withheld=HostTable(),
         settings=GatewaySettings(body_bytes=1000),
         destinations=frozenset(backend.destination for backend in backends),
         turns_keys=frozenset({rule.turns_key}),

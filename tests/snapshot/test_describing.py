@@ -101,6 +101,7 @@ def test_an_empty_gateway() -> None:
     empty = Snapshot(
         tenants={},
         anonymous=HostTable(),
+        withheld=HostTable(),
         settings=GatewaySettings(),
         destinations=frozenset(),
         turns_keys=frozenset(),
