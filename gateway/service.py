@@ -74,6 +74,8 @@ class GatewaySetup:
     conf: Path
     listeners: tuple[Listener, ...]
     admin: Listener
+    admin_hosts: tuple[str, ...]
+    """Names that the admin port answers to beside addresses and local names."""
     labels: Mapping[str, str]
     root_namespace: str
     access_log: LineOutput | None
@@ -116,9 +118,8 @@ class GatewayService(Service):
         self.metrics = Metrics(
             registry, upstream_connections=self._upstream_connections, lines_dropped=self._lines_dropped
         )
-        pages = AdminPages(
-            self.status, registry, partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        )
+        in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        pages = AdminPages(self.status, registry, in_thread, setup.admin_hosts)
         self.admin = AdminFactory(pages, reactor)
         surroundings = Surroundings(
             current=self.current,
@@ -177,7 +178,7 @@ class GatewayService(Service):
         if not generation.problems and not len(generation.snapshot.anonymous):
             self._log.warn("{conf}: {problem}", conf=str(self._setup.conf), problem=NOTHING_TO_SERVE)
         self._log.info(
-            "configuration {result}: {hosts} hosts of {tenants} tenants are answered for",
+            "configuration {result}, hosts served: {hosts}, tenants: {tenants}",
             result=result.replace("_", " "),
             hosts=len(generation.snapshot.anonymous),
             tenants=len(generation.snapshot.tenants),

@@ -47,6 +47,7 @@ class Options(usage.Options):
         super().__init__()
         self._listen: list[tuple[str, str]] = []
         self._labels: dict[str, str] = {}
+        self._admin_hosts: list[str] = []
 
     def opt_listen(self, value: str) -> None:
         """Endpoint for clients, ENDPOINT or NAME=ENDPOINT; may be repeated. [default: tcp:8080:interface=127.0.0.1]"""
@@ -57,6 +58,10 @@ class Options(usage.Options):
         self._listen.append((name, endpoint))
 
     opt_l = opt_listen
+
+    def opt_admin_host(self, value: str) -> None:
+        """A name by which scrapers may ask the admin port, beside addresses and local names; may be repeated."""
+        self._admin_hosts.append(value.lower())
 
     def opt_label(self, value: str) -> None:
         """A label that workloadSelectors of providers are compared with, KEY=VALUE; may be repeated."""
@@ -98,6 +103,7 @@ class Options(usage.Options):
             conf=conf,
             listeners=listeners,
             admin=_listener(reactor, "--admin", "", self["admin"]),
+            admin_hosts=tuple(self._admin_hosts),
             labels=self._labels,
             root_namespace=self["root-namespace"],
             access_log=_line_output("--access-log", self["access-log"]),

@@ -106,6 +106,7 @@ class ServiceTestCase(SynchronousTestCase):
             conf=self.conf,
             listeners=(listener("", 8080), listener("egress", 8081)),
             admin=listener("", 9901),
+            admin_hosts=(),
             labels={},
             root_namespace="istio-system",
             access_log=access_log,

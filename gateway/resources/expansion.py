@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import field, frozen
 
+from gateway.messages import Secret
 from gateway.resources.problems import printable
 
 SECRET_FILE_BYTES = 64 * 1024
@@ -35,11 +36,17 @@ class Expansion:
         self._environment = environment
         self._read_file = read_file
         self._contents: dict[str, str | ValueError] = {}
+        self._given: set[str] = set()
 
     @property
     def files(self) -> frozenset[str]:
         """The absolute paths of all files that were asked for, those included that could not be read."""
         return frozenset(self._contents)
+
+    def take_given(self) -> tuple[Secret, ...]:
+        """Every value that was put in place of a reference since this was last asked."""
+        given, self._given = self._given, set()
+        return tuple(Secret(value) for value in sorted(given))
 
     def expand(self, text: str, complain: Callable[[str], None]) -> Expanded | None:
         """Replace every reference, or complain about each that has no value and return None."""
@@ -61,7 +68,9 @@ class Expansion:
                 break
             pieces.append(text[done:begin])
             try:
-                pieces.append(self._value(text[begin + 2 : end]))
+                value = self._value(text[begin + 2 : end])
+                pieces.append(value)
+                self._given.add(value)
             except ValueError as error:
                 complaints.add(str(error))
             done = end + 1

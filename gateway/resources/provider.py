@@ -100,6 +100,8 @@ class LLMProvider:
     default_config: ProviderConfig | None
     route_configs: Mapping[str, ProviderConfig]
     """By the name of the rule that matched."""
+    from_outside: tuple[Secret, ...]
+    """Every value that came from the environment or a file, wherever in the document it stands."""
     places: Places = field(eq=False, repr=False)
 
 
@@ -303,7 +305,9 @@ PROVIDER_SPEC = Record(
 )
 
 
-def provider_of(name: str, tenant: str, values: Values, places: Places) -> LLMProvider:
+def provider_of(
+    name: str, tenant: str, values: Values, places: Places, from_outside: tuple[Secret, ...]
+) -> LLMProvider:
     """The provider that a whole and valid spec describes."""
     selector = values["workloadSelector"]
     configs = values["configs"]
@@ -319,5 +323,6 @@ def provider_of(name: str, tenant: str, values: Values, places: Places) -> LLMPr
         timeouts=values["timeouts"] or nothing,
         default_config=configs and configs["defaultConfig"],
         route_configs=(configs and configs["routeSpecificConfigs"]) or nothing,
+        from_outside=from_outside,
         places=places,
     )

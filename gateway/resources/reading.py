@@ -137,6 +137,7 @@ class _Reading:
             self._report.add(Problem(mistake.position, "", mistake.message, "error", owner))
         if kind is None:
             return
+        self._expansion.take_given()  # a document that was refused may have left some
         decoder = Decoder(document.places, self._expansion, self._report, owner, len(document.mistakes))
         if kind is GATEWAY:
             self._judge_gateway(source, namespace, decoder)
@@ -179,7 +180,8 @@ class _Reading:
             return
         name: str = values["metadata"]["name"]
         if kind is PROVIDER:
-            self._providers.append(provider_of(name, tenant, values["spec"], document.places))
+            given = self._expansion.take_given()
+            self._providers.append(provider_of(name, tenant, values["spec"], document.places, given))
         else:
             self._routes.append(route_of(name, tenant, values["spec"], document.places))
 

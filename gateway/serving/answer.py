@@ -6,11 +6,13 @@ it: whole, or visibly broken.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, Dialect, StreamWatcher
 from gateway.errors import GatewayError
 from gateway.messages import Headers, ResponseHead
 from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE, error_body, error_headers
-from gateway.serving.scrubbing import Scrubber, holds_secret
+from gateway.serving.scrubbing import Scrubber, holds_secret, scrubbed
 from gateway.snapshot.tables import Backend
 from gateway.wire.downstream import DownstreamConnection
 
@@ -44,8 +46,10 @@ class Answer:
         "_dialect",
         "_kept",
         "_kept_bytes",
+        "_replaced",
         "_request_id",
         "_scrubber",
+        "_secrets",
         "_watcher",
         "body_bytes",
         "provider_request_id",
@@ -60,6 +64,10 @@ class Answer:
         self._scrubber: Scrubber | None = None
         self._kept: list[bytes] | None = None
         self._kept_bytes = 0
+        self._secrets: Sequence[bytes] = ()
+        """The backend's, for whatever the provider says."""
+        self._replaced = False
+        """The body is one of our own, and the provider's is thrown away."""
         self.status = 0
         """What the client was told; 0 before the head."""
         self.body_bytes = 0
@@ -107,6 +115,7 @@ class Answer:
         """
         self.status = head.status
         self._dialect = backend.dialect
+        self._secrets = backend.secrets
         headers, content_type, encoded = [], b"", False
         for header in head.headers:
             name = header[0]
@@ -125,6 +134,9 @@ class Answer:
         length = head.body_length
         if head.status >= 400:
             headers.append((ERROR_SOURCE, b"provider"))
+            if encoded and backend.secrets:
+                self._replace_body(headers)
+                return
             self._scrubber = Scrubber(backend.secrets) if backend.secrets else None
         elif encoded:
             pass  # it was not asked for; what is compressed cannot be read, only handed on
@@ -135,10 +147,28 @@ class Answer:
             self._kept = []
         self._connection.begin(head.status, headers, length)
 
+    def _replace_body(self, headers: Headers) -> None:
+        """Answer for a provider whose error is compressed: nobody can tell whether it repeats a secret."""
+        sentence = (
+            "The provider answered with an error that is compressed, and so could not be checked for secrets."
+        )
+        body = CLIENT_DIALECT.error_body(sentence, "upstream_error", None, None)
+        headers = [header for header in headers if header[0] not in (b"content-type", b"content-encoding")]
+        headers.append((b"content-type", b"application/json"))
+        self._replaced = True
+        self._connection.begin(self.status, headers, len(body))
+        self._connection.write(body)
+        self.body_bytes = len(body)
+
     def body(self, data: bytes) -> None:
         """Relay a piece of the provider's body."""
         if self._watcher is not None:
             data = self._watcher.feed(data)
+            if b'"error"' in data:
+                # Whole events, so that no secret is cut in two.
+                data = scrubbed(data, self._secrets)
+        elif self._replaced:
+            return
         elif self._kept is not None:
             self._keep(data)
         elif self._scrubber is not None:

@@ -9,6 +9,7 @@ in one is caught by the wire, which calls `break_down`: it ends its exchange, an
 
 from __future__ import annotations
 
+import msgspec
 from attrs import frozen
 
 from gateway.dialects.dialect import AnswerFacts
@@ -275,6 +276,9 @@ class Exchange:
         code = 499 if outcome is Outcome.CLIENT_LEFT else self._answer.status
         facts = self._answer.facts()
         labels = backend.labels if backend is not None else self._refused_labels()
+        if self._upload is not None:
+            # The model stands in a body that nobody has read.
+            labels = msgspec.structs.replace(labels, model="")
         surroundings.metrics.series(labels, ANONYMOUS).finished(code, outcome, seconds, facts.usage)
         if surroundings.access_log is not None:
             surroundings.access_log.write(self._record(labels, code, outcome, seconds, facts))

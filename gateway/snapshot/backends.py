@@ -20,7 +20,7 @@ SHORTEST_HEADER_SECRET = 12
 """Characters.  A configured header's value this long may be a credential, so it is kept from clients; shorter
 ones (`v2`, `2023-06-01`) stand in too many honest answers."""
 
-SHORTEST_KEY_SECRET = 8
+SHORTEST_SECRET = 8
 """Characters.  A shorter key is a word that a local server wants to see (`x`, `EMPTY`): it guards nothing, and a
 content type may hold it."""
 
@@ -99,7 +99,7 @@ class BackendBuilder:
             path_is_hidden=isinstance(provider.path, HiddenText),
             dialect=dialect,
             model=model,
-            overrides_model=config.model_policy != "default",
+            overrides_model=reference.model is not None or config.model_policy != "default",
             stream=config.stream,
             parameters=tuple((config.parameters or {}).items()),
             hidden_parameters=config.hidden_parameters,
@@ -169,21 +169,18 @@ class BackendBuilder:
 
 
 def _secrets(provider: LLMProvider, config: ProviderConfig) -> tuple[bytes, ...]:
-    """What must never reach a client: credentials, and everything that came from the environment or a file."""
-    key = config.api_key.reveal() if config.api_key is not None else ""
-    headers = [value.reveal() for value in (config.headers or {}).values()]
-    endpoint = provider.endpoint
-    places = [provider.path, endpoint.address if endpoint is not None else None]
-    texts = [
-        *([key] if len(key) >= SHORTEST_KEY_SECRET else []),
-        *(value for value in headers if len(value) >= SHORTEST_HEADER_SECRET),
-        *(place for place in places if isinstance(place, HiddenText)),
-    ]
-    parameters = [(config.parameters or {})[name].strip(b'"') for name in config.hidden_parameters]
-    return (
-        *(text.encode() for text in texts),
-        *(value for value in parameters if len(value) >= SHORTEST_HEADER_SECRET),
-    )
+    """What must never reach a client: credentials, and everything that came from the environment or a file.
+
+    The longest first, so that none is half overwritten by another that it contains; in JSON a slash may be escaped.
+    """
+    key = [config.api_key] if config.api_key is not None else []
+    texts = {
+        each.reveal() for each in (*provider.from_outside, *key) if len(each.reveal()) >= SHORTEST_SECRET
+    }
+    headers = (value.reveal() for value in (config.headers or {}).values())
+    texts |= {value for value in headers if len(value) >= SHORTEST_HEADER_SECRET}
+    spellings = {spelling for text in texts for spelling in (text, text.replace("/", "\\/"))}
+    return tuple(spelling.encode() for spelling in sorted(spellings, key=lambda each: (-len(each), each)))
 
 
 def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) -> ProviderConfig:

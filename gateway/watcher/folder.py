@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -55,16 +56,12 @@ class Folder:
 
     def _swaps(self) -> list[tuple[str, str]]:
         """Where each ConfigMap's `..data` leads to now."""
-        places = [self.path, *(Path(entry) for entry in self._tenant_folders())]
-        return [
-            (str(place), os.readlink(link)) for place in places if (link := place / "..data").is_symlink()
-        ]
-
-    def _tenant_folders(self) -> Iterator[str]:
-        with os.scandir(self.path) as entries:
-            for entry in entries:
-                if not entry.name.startswith(".") and entry.is_dir():
-                    yield entry.path
+        swaps: list[tuple[str, str]] = []
+        for name in ("", *(name for name in sorted(os.listdir(self.path)) if not name.startswith("."))):
+            link = os.path.join(self.path, name, "..data")
+            with suppress(OSError):  # there is none, as nearly everywhere
+                swaps.append((link, os.readlink(link)))
+        return swaps
 
     def _read_once(self) -> Contents:
         files: list[SourceFile] = []
@@ -74,7 +71,7 @@ class Folder:
                 content = regular_content(path)
             except FileNotFoundError:
                 # Taken away since it was listed, or a link that leads nowhere.
-                if path.is_symlink():
+                if os.path.islink(path):
                     problems.append(_unreadable(path, folder, "is a link to nothing"))
             except OSError as error:
                 problems.append(_unreadable(path, folder, f"cannot be read: {error.strerror}"))
@@ -90,22 +87,41 @@ class Folder:
     def _candidates(self, problems: list[Problem]) -> Iterator[tuple[str, Path]]:
         """Tenant folder and path of each file, in an order that does not depend on the file system."""
         for name in sorted(os.listdir(self.path)):
-            path = self.path / name
             if name.startswith("."):
                 continue
-            if path.is_dir():
-                try:
-                    inside = sorted(os.listdir(path))
-                except FileNotFoundError:
-                    continue  # taken away since it was listed
-                except OSError as error:
+            path = self.path / name
+            try:
+                inside = sorted(os.listdir(path))
+            except NotADirectoryError:
+                if name.endswith(_ENDINGS) and _is_shown(path, "", problems):
+                    yield "", path
+            except FileNotFoundError:
+                # Taken away since it was listed, or a link that leads nowhere.
+                if name.endswith(_ENDINGS):
+                    yield "", path
+            except OSError as error:
+                if _is_shown(path, "", problems):
                     problems.append(_unreadable(path, name, f"cannot be listed: {error.strerror}"))
-                    continue
+            else:
                 for each in inside:
-                    if not each.startswith(".") and each.endswith(_ENDINGS):
+                    if (
+                        not each.startswith(".")
+                        and each.endswith(_ENDINGS)
+                        and _is_shown(path / each, name, problems)
+                    ):
                         yield name, path / each
-            elif name.endswith(_ENDINGS):
-                yield "", path
+
+
+def _is_shown(path: Path, folder: str, problems: list[Problem]) -> bool:
+    """Tell whether a name is text; one that is not can be shown to nobody, in no log, page or metric."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = Path(str(path).encode(errors="surrogateescape").decode(errors="replace"))
+        tenant = folder if folder.isascii() else ""
+        problems.append(_unreadable(shown, tenant, "its name is not UTF-8"))
+        return False
+    return True
 
 
 def regular_content(path: Path) -> bytes:

@@ -38,7 +38,7 @@ class NameLookUps:
         """
         now = self._seconds()
         look_up = self._look_ups.get(name)
-        if look_up is None or look_up.asked_at + NAME_SECONDS <= now or look_up.found_nothing:
+        if look_up is None or look_up.is_over(now):
             look_up = self._look_ups[name] = _LookUp(now)
             self._reactor.nameResolver.resolveHostName(look_up, name)
         return look_up.answer()
@@ -54,9 +54,9 @@ class _LookUp:
         self._complete = False
         self._askers: list[Deferred[tuple[str, ...]]] = []
 
-    @property
-    def found_nothing(self) -> bool:
-        return self._complete and not self._addresses
+    def is_over(self, now: float) -> bool:
+        """It has nothing more to give.  One that is still under way has: each question takes one of few threads."""
+        return self._complete and (not self._addresses or self.asked_at + NAME_SECONDS <= now)
 
     def answer(self) -> Deferred[tuple[str, ...]]:
         """The addresses, now or when they are known."""

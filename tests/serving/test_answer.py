@@ -181,6 +181,37 @@ class ProvidersErrorsTests(ConversationTestCase):
         self.assertEqual((headers[b"content-encoding"], body), (b"gzip", b"\x1f\x8b..."))
         self.assertFalse(house.record.stream)
 
+    def test_an_error_in_a_stream_is_scrubbed_too(self) -> None:
+        house, client = self.open()
+        client.sends(post({**HELLO, "stream": True}))
+        error = {"error": {"message": "no such key: sk-of-the-provider"}}
+        house.provider.answers(STREAM + event(error) + LAST_CHUNK)
+        seen = unchunked(parts(client.received())[2])
+        self.assertNotIn(KEY, seen)
+        self.assertIn(b"no such key: " + b"*" * len(KEY), seen)
+
+    def test_an_error_that_is_compressed_is_replaced(self) -> None:
+        house, status, headers, body = self.answered(
+            answer(b"\x1f\x8b sk-of", b"Content-Encoding: gzip", status=b"401 No")
+        )
+        self.assertEqual(status, b"HTTP/1.1 401 Unauthorized")
+        self.assertNotIn(b"content-encoding", headers)
+        self.assertEqual(headers[b"x-llmgateway-error-source"], b"provider")
+        self.assertIn("is compressed", json.loads(body)["error"]["message"])
+        self.assertEqual(house.record.bytes_out, len(body))
+
+    def test_every_value_from_outside_and_every_spelling_of_it_is_overwritten(self) -> None:
+        spec = """
+        configs: {defaultConfig: {openAIConfig: {apiKey: "${KEY}", headers: {x-extra: "Token ${EXTRA}"}}}}
+        """
+        house = self.house(
+            provider("a", spec) + route_to("a"), environment={"KEY": "sk/slash/key", "EXTRA": "canary-extra"}
+        )
+        client = house.client()
+        client.sends(post(HELLO))
+        house.provider.answers(answer(b"sk\\/slash\\/key canary-extra sk/slash/key", status=b"403 No"))
+        self.assertEqual(parts(client.received())[2], b"%b %b %b" % (b"*" * 14, b"*" * 12, b"*" * 12))
+
     def test_identity_is_no_compression(self) -> None:
         house, *_ = self.answered(answer(json.dumps(CHAT).encode(), b"Content-Encoding: identity"))
         self.assertEqual(house.record.request_prompt_tokens, 5)

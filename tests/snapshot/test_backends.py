@@ -63,6 +63,12 @@ class TestConfig:
         written = f", modelPolicy: {policy}" if policy else ""
         assert of(f"openAIConfig: {{model: x{written}}}").overrides_model is overrides
 
+    def test_a_model_of_the_backend_ref_overrides_whatever_the_policy_is(self) -> None:
+        spec = "configs: {defaultConfig: {openAIConfig: {model: x, modelPolicy: default}}}"
+        rules = "rules: [{backendRefs: [{providerHost: a.example, model: asked}]}]"
+        chosen = backend(snapshot_of(provider("a", spec) + route("demo", rules)), "demo")
+        assert (chosen.model, chosen.overrides_model) == ("asked", True)
+
     def test_a_specific_one_is_for_the_owners_rules_alone(self) -> None:
         shared = provider(
             "a",
@@ -126,7 +132,7 @@ class TestHead:
         most = of(
             "openAIConfig: {apiKey: sk-12345, headers: {x-token: '123456789012', x-version: '12345678901'}}"
         )
-        assert most.secrets == (b"sk-12345", b"123456789012")
+        assert most.secrets == (b"123456789012", b"sk-12345")
 
     def test_a_key_that_is_no_secret(self) -> None:
         """Local servers want some word; it may stand in `text/event-stream` as well."""

@@ -81,7 +81,10 @@ def test_a_link_to_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_vanishes_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.yaml")
-    monkeypatch.setattr(os, "listdir", lambda path: ["a.yaml", "gone.yaml"])
+    really = os.listdir
+    monkeypatch.setattr(
+        os, "listdir", lambda path: ["a.yaml", "gone.yaml"] if path == tmp_path else really(path)
+    )
     assert names(tmp_path) == [("", "a.yaml")]
     assert problems(tmp_path) == []
 
@@ -226,3 +229,25 @@ class TestConfigMap:
         monkeypatch.setattr(os, "open", swapping)
         assert len(read(tmp_path).files) == 1
         assert next(numbers) == 4
+
+
+def test_a_link_that_leads_to_itself_harms_nobody_else(tmp_path: Path) -> None:
+    write(tmp_path / "acme/a.yaml")
+    (tmp_path / "loop").symlink_to("loop")
+    assert names(tmp_path) == [("acme", "acme/a.yaml")]
+    ((place, sentence, tenant),) = problems(tmp_path)
+    assert (place, tenant) == ("loop", "loop")
+    assert sentence.startswith("cannot be listed: Too many levels of symbolic links")
+
+
+@pytest.mark.parametrize("name", [b"\xff.yaml", b"acme/\xff.yaml", b"t\xff/a.yaml"])
+def test_a_name_that_is_not_text_is_told_and_left_out(tmp_path: Path, name: bytes) -> None:
+    write(tmp_path / "acme/a.yaml")
+    path = os.path.join(os.fsencode(tmp_path), name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(b"x")
+    assert names(tmp_path) == [("acme", "acme/a.yaml")]
+    ((place, sentence, _),) = problems(tmp_path)
+    assert "\ufffd" in place
+    assert sentence == "its name is not UTF-8"

@@ -26,7 +26,7 @@ PATIENCE = 20.0
 """Seconds until a thing that was to happen is taken for one that will not."""
 
 _LISTENS = re.compile(r"llmgateway \S+ listens on (?:[\w.-]+=)?(\S+?)(?:, .*)?, admin on (\S+)")
-_READ = re.compile(r"configuration (applied|partly applied|rejected): ")
+_READ = re.compile(r"configuration (applied|partly applied|rejected), ")
 
 _log = logging.getLogger("twistd")
 

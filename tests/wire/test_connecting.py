@@ -179,6 +179,9 @@ class LookUpTests(ConnectingTestCase):
         self.advance(4)
         for connecting in hanging:
             self.assert_failed(connecting, "provider_connect_timeout")
+        self.advance(60)
+        self.connect(PLAIN).addErrback(lambda _: None)
+        self.assertEqual(len(self.resolver.questions), 2)
 
     def test_an_answer_serves_all_who_ask_within_a_moment(self) -> None:
         self.connect(PLAIN).addErrback(lambda _: None)
