@@ -16,12 +16,13 @@ from attrs import asdict, evolve, frozen
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway import __version__
+from gateway.errors import GatewayError
 from gateway.live import Live
 from gateway.resources import Problem
 from gateway.serving.admin import AdminFactory, AdminPages
@@ -42,7 +43,7 @@ from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
 from gateway.wire.addresses import is_local, shown
 from gateway.wire.connecting import Connector
-from gateway.wire.limits import DownstreamLimits
+from gateway.wire.limits import LINGER_SECONDS, DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.pools import Pools
 from gateway.wire.sweep import Sweep
@@ -98,6 +99,8 @@ class GatewayService(Service):
         self._setup = setup
         self._ports: list[IListeningPort] = []
         self._limits = DownstreamLimits()
+        self._give_up: IDelayedCall | None = None
+        """What happens next to exchanges that do not end while the gateway stops."""
         self._warned: tuple[Problem, ...] = ()
         """What the log has already: each change would repeat the warnings of all files."""
 
@@ -222,10 +225,10 @@ class GatewayService(Service):
         for port in self._ports[: len(self.factories)]:
             yield maybeDeferred(port.stopListening)
         drained = DeferredList([factory.drain() for factory in self.factories])
-        give_up = self._reactor.callLater(self._setup.drain_timeout, self._end_exchanges)
+        self._give_up = self._reactor.callLater(self._setup.drain_timeout, self._cut_exchanges)
         yield drained
-        if give_up.active():
-            give_up.cancel()
+        if self._give_up.active():
+            self._give_up.cancel()
         self.pools.close()
         self.sweep.stop()
         if self.access_log is not None:
@@ -271,7 +274,7 @@ class GatewayService(Service):
     def _stop_asked(self) -> None:
         """The first time stop gracefully, as Twisted does; the second time at once."""
         if self.status.draining:
-            self._end_exchanges()
+            self._abort_exchanges()
         else:
             self._reactor.stop()
 
@@ -293,7 +296,13 @@ class GatewayService(Service):
     def _lines_dropped(self) -> int:
         return self.access_log.lines_dropped if self.access_log is not None else 0
 
-    def _end_exchanges(self) -> None:
+    def _cut_exchanges(self) -> None:
+        """The time that running exchanges had is over: their clients are told, and not waited for."""
+        for factory in self.factories:
+            factory.cut_all(GatewayError("draining", "The gateway is stopping."))
+        self._give_up = self._reactor.callLater(LINGER_SECONDS, self._abort_exchanges)
+
+    def _abort_exchanges(self) -> None:
         for factory in self.factories:
             factory.abort_all()
 

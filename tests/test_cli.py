@@ -96,7 +96,7 @@ class TestExplain:
 
     def test_a_refusal(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("explain", conf, "--host", "nobody", "--data", HELLO) == 1
-        assert capsys.readouterr().out == "refused    404 no_route: no route answers for the host nobody\n"
+        assert capsys.readouterr().out == "refused    404 no_route: No route answers for the host nobody.\n"
         assert run("explain", conf, "--host", "a b", "--data", HELLO) == 1
         assert capsys.readouterr().out.startswith("refused    400 malformed_request: ")
 

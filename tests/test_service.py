@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.service import GatewayService, GatewaySetup, Listener
 from gateway.telemetry.line_output import LineOutput
+from gateway.wire.limits import LINGER_SECONDS
 from gateway.wire.listening import DownstreamFactory
 from tests.fakes.client import ClientTransport
 from tests.fakes.conf import gateway, provider, route, route_to
@@ -299,6 +300,9 @@ class ProxyTests(ServiceTestCase):
         self.reactor.advance(29)
         self.assertFalse(transport.aborted)
         self.reactor.advance(2)
+        self.assertIn(b'"code":"draining"', transport.value())
+        # A client that takes no notice of that is not waited for either.
+        self.reactor.advance(LINGER_SECONDS + 1)
         self.assertTrue(transport.aborted)
         connection.connectionLost()
         self.assertEqual(stopped, [None])

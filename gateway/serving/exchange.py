@@ -243,7 +243,7 @@ class Exchange:
             progress = Progress.HEAD_RECEIVED if self._answer.begun else Progress.SENT
             self.attempt_failed(
                 GatewayError(
-                    "provider_request_timeout", "the provider took too long to answer", progress=progress
+                    "provider_request_timeout", "The provider took too long to answer.", progress=progress
                 )
             )
 
@@ -263,7 +263,7 @@ class Exchange:
         if self._attempt is not None:
             self._attempt.cancel()
         if not self._settled:
-            self._refuse(GatewayError("internal_error", "the gateway failed at this request"))
+            self._refuse(GatewayError("internal_error", "The gateway failed at this request."))
 
     def _settle(self, outcome: Outcome) -> None:
         """Count the exchange, once, however it ended."""

@@ -27,5 +27,5 @@ def models_body(route: RouteTable, operation: Operation, path: bytes) -> bytes:
         return CLIENT_DIALECT.models_body(models, OWNER)
     name = model_of_path(path)
     if name not in models:
-        raise GatewayError("no_route", "this host gives no model of that name", param="model")
+        raise GatewayError("no_route", "This host gives no model of that name.", param="model")
     return CLIENT_DIALECT.model_body(name, OWNER)

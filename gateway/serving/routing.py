@@ -25,18 +25,18 @@ def route_of(snapshot: Snapshot | None, head: RequestHead, listener: str, via: b
     :raises GatewayError: `not_ready`, `loop_detected`, `host_misconfigured`, `no_route`.
     """
     if snapshot is None:
-        raise GatewayError("not_ready", "the gateway has no configuration yet")
+        raise GatewayError("not_ready", "The gateway has no configuration yet.")
     if has_passed(head, via):
-        raise GatewayError("loop_detected", f"the provider for {head.host} is this gateway itself")
+        raise GatewayError("loop_detected", f"The provider for {head.host} is this gateway itself.")
     tenant = tenant_for(snapshot, head)
     route = route_for(tenant, head.host, listener) if tenant is not None else None
     withheld = snapshot.withheld.find(head.host)
     if withheld is not None and specificity(withheld) > specificity(
         route.host if route is not None else None
     ):
-        raise GatewayError("host_misconfigured", f"the configuration for the host {head.host} has problems")
+        raise GatewayError("host_misconfigured", f"The configuration for the host {head.host} has problems.")
     if route is None:
-        raise GatewayError("no_route", f"no route answers for the host {head.host}")
+        raise GatewayError("no_route", f"No route answers for the host {head.host}.")
     return route
 
 
@@ -47,9 +47,9 @@ def operation_of_head(head: RequestHead) -> Operation | None:
     """
     operation = operation_of(head.method, head.path)
     if operation is None and head.method != b"POST":
-        raise GatewayError("no_route", f"{_shown(head.path)} is nothing that this gateway serves")
+        raise GatewayError("no_route", f"{_shown(head.path)} is nothing that this gateway serves.")
     if head.header(b"content-encoding") not in (None, b"identity"):
-        raise GatewayError("unsupported_encoding", "send the body uncompressed")
+        raise GatewayError("unsupported_encoding", "Send the body uncompressed.")
     return operation
 
 
@@ -62,7 +62,7 @@ def operation_of_body(operation: Operation | None, head: RequestHead, envelope: 
         return operation
     if not envelope.has_messages:
         raise GatewayError(
-            "no_route", f"{_shown(head.path)} serves only requests with `messages` in their body"
+            "no_route", f"{_shown(head.path)} serves only requests with `messages` in their body."
         )
     return Operation.CHAT
 
@@ -79,7 +79,7 @@ def rule_of(route: RouteTable, head: RequestHead, listener: str) -> RuleTable:
     """
     rule = rule_for(route, head, listener)
     if rule is None:
-        raise GatewayError("no_route", f"no rule for the host {head.host} matches this request")
+        raise GatewayError("no_route", f"No rule for the host {head.host} matches this request.")
     return rule
 
 

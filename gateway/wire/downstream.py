@@ -293,6 +293,13 @@ class DownstreamConnection(Protocol):
         if self._reading is _HEAD and not self._head_begun and not self._parser.held:
             self._close()
 
+    def cut(self, error: GatewayError) -> None:
+        """End the exchange at hand with this error, and close."""
+        if self._awaited:
+            self._body_failed(error)
+        else:
+            self._close()
+
     def abort(self) -> None:
         """End the connection at once, whatever is on its way."""
         self._reading = _DROPPED

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
+from gateway.errors import GatewayError
 from gateway.wire.downstream import DownstreamConnection, ExchangeStarter
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.responses import DateLine
@@ -82,6 +83,11 @@ class DownstreamFactory(Factory):
             connection.close_if_idle()
         self._tell_if_drained()
         return waiting
+
+    def cut_all(self, error: GatewayError) -> None:
+        """End what is still answered with this error; a client that takes no notice is aborted soon after."""
+        for connection in tuple(self.connections):
+            connection.cut(error)
 
     def abort_all(self) -> None:
         """End every connection at once."""

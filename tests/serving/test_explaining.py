@@ -82,7 +82,7 @@ def test_a_file() -> None:
 
 
 def test_a_refusal_is_told() -> None:
-    assert told(host="nobody") == ["refused    404 no_route: no route answers for the host nobody"]
+    assert told(host="nobody") == ["refused    404 no_route: No route answers for the host nobody."]
     assert told(body=b"{")[-1].startswith("refused    400 invalid_body: ")
 
 

@@ -107,9 +107,14 @@ def test_what_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
     with streaming(tmp_path, "--drain-timeout=0.5") as (gateway, _, client):
         began = time.monotonic()
         draining(gateway)
-        assert client.chunk() is None
+        last = client.chunk()
+        assert last is not None
+        assert b'"code":"draining"' in last
+        assert client.chunk() is None, "a last chunk would make it look whole"
         assert gateway.process.wait(PATIENCE) == 0
-        assert 0.5 <= time.monotonic() - began < 2.0
+        exchange = gateway.exchange("stream")
+        assert (exchange["outcome"], exchange["error"]) == ("answer_cut", "draining")
+        assert 0.5 <= time.monotonic() - began < 5.0
         assert "Traceback" not in gateway.log
 
 
