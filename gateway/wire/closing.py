@@ -45,6 +45,7 @@ class Closing:
         self._half = (
             lingers and ITCPTransport.providedBy(transport) and not ISSLTransport.providedBy(transport)
         )
+        self._sender.flush()
         if not self._sender.waiting:
             self.drained()
 

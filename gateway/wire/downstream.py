@@ -153,7 +153,7 @@ class DownstreamConnection(Protocol):
             self.peer = shown(address)
             if ITCPTransport.providedBy(transport):
                 transport.setTcpNoDelay(True)
-        self._sender = sender_for(transport, self._drained)
+        self._sender = sender_for(transport, self._drained, self._sweep.soon)
         self._backlog = Backlog(transport)
         self._closing = Closing(transport, self._sender, self._sweep)
         self._answer = AnswerWriter(self._sender, self._owner.date)

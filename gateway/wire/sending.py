@@ -1,23 +1,28 @@
-"""Bytes to a peer: at once where the socket takes them, queued where it does not.
+"""Bytes to a peer: past the transport where the socket takes them, through it where it does not.
 
-`transport.write` only queues: the bytes leave in the next turn of the reactor, after two `epoll_ctl`.  On a
-plain socket we send them ourselves and hand over only what did not fit; that is a third of a proxied
-request's whole cost (`docs/performance.md`).  Everything used here is public: `ISystemHandle.getHandle`
-gives the socket, and a *pull* producer's `resumeProducing` is called whenever the transport's own buffer has
-run empty, so we know when it is our turn again.  Over TLS the transport has to encrypt, so everything is
-handed to it.
+`transport.write` wants two `epoll_ctl` for what it sends.  On a plain socket we send ourselves and hand over only
+what did not fit; that is a third of a proxied request's whole cost (`docs/performance.md`).  And we send when
+the reactor's turn is over, all connections together: a peer that is woken for each send by itself falls
+asleep again in between, and waking it costs us more than the send.
+
+Everything used here is public: `ISystemHandle.getHandle` gives the socket, and a *pull* producer's
+`resumeProducing` is called whenever the transport's own buffer has run empty, so we know when it is our turn
+again.  Over TLS the transport has to encrypt, so everything is handed to it.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer, ISSLTransport, ISystemHandle, ITransport
 from zope.interface import implementer
 
 from gateway.wire.limits import SEND_BUFFER_HIGH
+
+Soon: TypeAlias = Callable[[Callable[[], None]], None]
+"""Calls something when the reactor's turn is over."""
 
 
 class Sender(Protocol):
@@ -29,10 +34,13 @@ class Sender(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Bytes that the socket has not taken yet, as far as is known."""
+        """Bytes that the socket would not take, as far as is known."""
 
     def write(self, data: bytes) -> None:
         """Send these bytes, after all earlier ones."""
+
+    def flush(self) -> None:
+        """Do not wait for the end of the turn."""
 
     def finish(self) -> None:
         """Nothing more will be written: let the transport close once it has sent the rest."""
@@ -40,14 +48,19 @@ class Sender(Protocol):
 
 @implementer(IPullProducer)
 class EagerSender:
-    """Sends on a plain socket at once; what does not fit goes to the transport."""
+    """Sends on a plain socket at the end of the turn; what does not fit goes to the transport."""
 
-    __slots__ = ("_drained", "_registering", "_send", "_transport", "waiting")
+    __slots__ = ("_drained", "_registering", "_send", "_soon", "_transport", "_unsent", "waiting")
 
-    def __init__(self, transport: ITransport, plain: socket.socket, drained: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: ITransport, plain: socket.socket, drained: Callable[[], None], soon: Soon
+    ) -> None:
         self._transport = transport
         self._send = plain.send
         self._drained = drained
+        self._soon = soon
+        self._unsent: list[bytes] = []
+        """Written in this turn."""
         self._registering = False
         self.waiting = 0
 
@@ -60,6 +73,15 @@ class EagerSender:
             self.waiting += len(data)
             self._transport.write(data)
             return
+        self._unsent.append(data)
+        if len(self._unsent) == 1:
+            self._soon(self.flush)
+
+    def flush(self) -> None:
+        if not self._unsent:
+            return
+        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
+        self._unsent.clear()
         try:
             sent = self._send(data)
         except BlockingIOError:
@@ -89,6 +111,7 @@ class EagerSender:
 
     def finish(self) -> None:
         """Nothing more will be written: let the transport close once it has sent the rest."""
+        self.flush()
         if self.waiting:
             self.waiting = 0
             self._transport.unregisterProducer()  # type: ignore[attr-defined]
@@ -110,6 +133,9 @@ class QueuedSender:
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
+    def flush(self) -> None:
+        """The transport sends when it likes."""
+
     def pauseProducing(self) -> None:
         self.full = True
         self.waiting = SEND_BUFFER_HIGH
@@ -127,15 +153,16 @@ class QueuedSender:
         self._transport.unregisterProducer()  # type: ignore[attr-defined]
 
 
-def sender_for(transport: ITransport, drained: Callable[[], None]) -> Sender:
+def sender_for(transport: ITransport, drained: Callable[[], None], soon: Soon) -> Sender:
     """The sender that suits this connected transport.
 
-    :param drained: called when a sender that could not send at once has sent everything.
+    :param drained: called when a sender whose socket would not take everything has sent the rest.
+    :param soon: `Sweep.soon`.
     """
     if ISSLTransport.providedBy(transport):
         return QueuedSender(transport, drained)
     if ISystemHandle.providedBy(transport):
         handle = transport.getHandle()
         if isinstance(handle, socket.socket):
-            return EagerSender(transport, handle, drained)
+            return EagerSender(transport, handle, drained, soon)
     return QueuedSender(transport, drained)

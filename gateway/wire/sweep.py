@@ -38,6 +38,7 @@ class Sweep:
         self._reactor = reactor
         self._members: set[Swept] = set()
         self._call: IDelayedCall | None = None
+        self._soon: list[Callable[[], None]] = []
         self.seconds = seconds
 
     def start(self) -> None:
@@ -59,8 +60,18 @@ class Sweep:
         self._members.discard(member)
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Call this in the reactor's next turn, so that nobody has to call it from within another call."""
-        self._reactor.callLater(0, call)
+        """Call this when the reactor's turn is over, in the order of asking; a timer serves all who ask in one."""
+        if not self._soon:
+            self._reactor.callLater(0, self._turn_over)
+        self._soon.append(call)
+
+    def _turn_over(self) -> None:
+        calls, self._soon = self._soon, []
+        for call in calls:
+            try:
+                call()
+            except Exception:  # one caller's fault must not keep the others waiting
+                self._log.failure("a call at the end of a turn failed")
 
     def _sweep(self) -> None:
         self._call = self._reactor.callLater(SWEEP_SECONDS, self._sweep)

@@ -240,7 +240,7 @@ class UpstreamConnection:
 
     def makeConnection(self, transport: ITransport) -> None:
         self.transport: Any = transport  # IPushProducer as well, and over TLS INegotiated
-        self._sender: Sender = sender_for(transport, self._drained)
+        self._sender: Sender = sender_for(transport, self._drained, self._sweep.soon)
         self._sweep.watch(self)
         self.connectionMade()
 

@@ -24,7 +24,7 @@ class ClosingTests(SynchronousTestCase):
         self.transport = SocketTransport(self.ours)
         self.clock = Clock()
         self.sweep = Sweep(self.clock, self.clock.seconds)
-        self.sender = sender_for(self.transport, lambda: self.closing.drained())
+        self.sender = sender_for(self.transport, lambda: self.closing.drained(), self.sweep.soon)
         self.closing = Closing(self.transport, self.sender, self.sweep)
         self.sweep.watch(self.closing)
         self.sweep.start()

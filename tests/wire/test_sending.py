@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import (
@@ -20,6 +21,7 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 from gateway.wire.limits import SEND_BUFFER_HIGH
 from gateway.wire.sending import EagerSender, QueuedSender, Sender, sender_for
+from gateway.wire.sweep import Sweep
 
 BIG = b"0123456789abcdef" * 65536
 """More than a socket takes at once."""
@@ -55,6 +57,48 @@ class HandReactor(Clock):
         return list(self.writers)
 
 
+def at_once(call: Callable[[], None]) -> None:
+    """A turn that is always over."""
+    call()
+
+
+class TurnTests(SynchronousTestCase):
+    """What is written in one turn leaves at its end, in one piece."""
+
+    def setUp(self) -> None:
+        ours, self.peer = socket.socketpair()
+        for end in (ours, self.peer):
+            end.setblocking(False)
+            self.addCleanup(end.close)
+        self.clock = HandReactor()
+        self.transport = tcp.Connection(ours, Protocol(), self.clock)
+        self.transport.connected = 1
+        self.sweep = Sweep(self.clock, self.clock.seconds)
+        self.sender = sender_for(self.transport, lambda: None, self.sweep.soon)
+
+    def test_everything_of_a_turn_together(self) -> None:
+        self.sender.write(b"head ")
+        self.sender.write(b"body")
+        self.assertRaises(BlockingIOError, self.peer.recv, 100)
+        self.clock.advance(0)
+        self.assertEqual(self.peer.recv(100), b"head body")
+        self.sender.write(b"next")
+        self.clock.advance(0)
+        self.assertEqual(self.peer.recv(100), b"next")
+
+    def test_who_cannot_wait(self) -> None:
+        self.sender.write(b"now")
+        self.sender.flush()
+        self.assertEqual(self.peer.recv(100), b"now")
+        self.clock.advance(0)
+        self.assertRaises(BlockingIOError, self.peer.recv, 100)
+
+    def test_nothing_is_left_behind_at_the_end(self) -> None:
+        self.sender.write(b"last")
+        self.sender.finish()
+        self.assertEqual(self.peer.recv(100), b"last")
+
+
 class EagerSenderTests(SynchronousTestCase):
     """At once where the socket takes it."""
 
@@ -66,7 +110,7 @@ class EagerSenderTests(SynchronousTestCase):
         self.transport = tcp.Connection(ours, Protocol(), self.reactor)
         self.transport.connected = 1
         self.drained = 0
-        self.sender: Sender = sender_for(self.transport, self.note_drained)
+        self.sender: Sender = sender_for(self.transport, self.note_drained, at_once)
         self.addCleanup(self.peer.close)
         self.addCleanup(ours.close)
 
@@ -117,7 +161,7 @@ class EagerSenderTests(SynchronousTestCase):
 
     def test_being_drained_may_write_again(self) -> None:
         self.sender = sender_for(
-            self.transport, lambda: self.sender.write(b"!") if self.again.pop() else None
+            self.transport, lambda: self.sender.write(b"!") if self.again.pop() else None, at_once
         )
         self.again = [False, True]
         self.sender.write(BIG)
@@ -165,7 +209,7 @@ class QueuedSenderTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.transport = StringTransport()
         self.drained = 0
-        self.sender: Sender = sender_for(self.transport, self.note_drained)
+        self.sender: Sender = sender_for(self.transport, self.note_drained, at_once)
 
     def note_drained(self) -> None:
         self.drained += 1
@@ -198,4 +242,4 @@ class QueuedSenderTests(SynchronousTestCase):
         transport = tcp.Connection(ours, Protocol(), HandReactor())
         directlyProvides(transport, providedBy(transport), ISSLTransport)
         secured: ITransport = transport
-        self.assertIsInstance(sender_for(secured, self.note_drained), QueuedSender)
+        self.assertIsInstance(sender_for(secured, self.note_drained, at_once), QueuedSender)
