@@ -22,7 +22,7 @@ The provider's side:
 Both sides:
 
 - `limits` – every number with its reason.
-- `sending` – at once where the socket takes it, queued where it does not.
+- `sending` – past the transport when the turn is over, through it where the socket would not take everything.
 - `peer` – what the kernel knows of the other end.
 - `addresses` – addresses for people to read.
 - `sweep` – one coarse timer for all deadlines.
