@@ -86,7 +86,7 @@ class Dialect(Protocol):
 
     # towards the client
 
-    def error_body(self, message: str, type: str, code: str | None, param: str | None) -> bytes:  # noqa: A002
+    def error_body(self, message: str, type: str, code: str | None, param: str | None) -> bytes:  # noqa: A002 -- the API's word
         """An error as a whole answer."""
 
     def error_event(self, error: GatewayError) -> bytes:

@@ -170,7 +170,7 @@ class OpenAI:
     def stream_watcher(self, keep_usage_chunk: bool) -> OpenAIStreamWatcher:
         return OpenAIStreamWatcher(keep_usage_chunk)
 
-    def error_body(self, message: str, type: str, code: str | None, param: str | None) -> bytes:  # noqa: A002
+    def error_body(self, message: str, type: str, code: str | None, param: str | None) -> bytes:  # noqa: A002 -- the API's word
         return _encode({"error": {"message": message, "type": type, "param": param, "code": code}})
 
     def error_event(self, error: GatewayError) -> bytes:

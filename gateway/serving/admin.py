@@ -179,11 +179,11 @@ class AdminRequest(http.Request):
 
     _log = Logger()
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802
+    def gotLength(self, length: int | None) -> None:
         """The head is whole: no page reads a body, so none is kept."""
         self.content = BytesIO()
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+    def handleContentChunk(self, data: bytes) -> None:
         """A part of a body that nobody reads."""
 
     def process(self) -> None:
@@ -216,7 +216,7 @@ class AdminRequest(http.Request):
 class AdminChannel(http.HTTPChannel):
     """One connection to the admin port."""
 
-    requestFactory = AdminRequest  # noqa: N815
+    requestFactory = AdminRequest
 
 
 class AdminFactory(http.HTTPFactory):

@@ -163,10 +163,7 @@ class Answer:
     def body(self, data: bytes) -> None:
         """Relay a piece of the provider's body."""
         if self._watcher is not None:
-            data = self._watcher.feed(data)
-            if b'"error"' in data:
-                # Whole events, so that no secret is cut in two.
-                data = scrubbed(data, self._secrets)
+            data = self._clean(self._watcher.feed(data))
         elif self._replaced:
             return
         elif self._kept is not None:
@@ -185,7 +182,7 @@ class Answer:
         """The provider's answer is whole."""
         held = b""
         if self._watcher is not None:
-            held = self._watcher.flush()
+            held = self._clean(self._watcher.flush())
         elif self._scrubber is not None:
             held = self._scrubber.flush()
         if held:
@@ -198,6 +195,10 @@ class Answer:
         if self._watcher is not None:
             self._connection.write(self._dialect.error_event(error))
         self._connection.break_off()
+
+    def _clean(self, events: bytes) -> bytes:
+        """A stream's errors without our secrets; these are whole events, so none is cut in two."""
+        return scrubbed(events, self._secrets) if b'"error"' in events else events
 
     def _keep(self, data: bytes) -> None:
         self._kept_bytes += len(data)

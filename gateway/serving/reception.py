@@ -38,7 +38,7 @@ class Reception:
         exchange = Exchange(self._surroundings, head, connection, request_id)
         try:
             exchange.head_received()
-        except Exception:
+        except Exception:  # the wire does not know the exchange before this returns, so it could not tell it
             self._log.failure("exchange {request_id} failed at its head", request_id=request_id.decode())
             exchange.break_down()
         return exchange

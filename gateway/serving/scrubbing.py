@@ -54,10 +54,8 @@ class Scrubber:
 
 def scrubbed(text: bytes, secrets: Sequence[bytes]) -> bytes:
     """A whole text with its secrets overwritten."""
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, b"*" * len(secret))
-    return text
+    scrubber = Scrubber(secrets)
+    return scrubber.feed(text) + scrubber.flush()
 
 
 def holds_secret(headers: Headers, secrets: Sequence[bytes]) -> bool:

@@ -67,15 +67,17 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
         if not newly_refused:
             break
         refused |= newly_refused
-    for problem in _further_errors(resources, refused, gateway, surroundings, held):
+    for problem in _further_errors(written, refused, gateway, surroundings, held, resources.unusable_hosts):
         report.add(problem)
     good = {
         name: evolve(tenant, destinations=_destinations_of(name, compilation))
         for name, tenant in candidate.items()
         if name not in compilation.failed | compilation.left_out
     }
+    named = {each.host for name in refused & written.keys() for each in written[name].all()}
+    named |= resources.unusable_hosts
     return Generation(
-        snapshot=evolve(compilation.snapshot, withheld=_withheld(resources, refused, compilation.snapshot)),
+        snapshot=evolve(compilation.snapshot, withheld=_withheld(named, compilation.snapshot)),
         good=MappingProxyType(good),
         gateway=gateway,
         stale=refused & good.keys(),
@@ -85,18 +87,17 @@ def adopt(resources: Resources, last: Generation | None, surroundings: Surroundi
 
 
 def _further_errors(
-    resources: Resources,
+    written: Mapping[str, TenantResources],
     refused: frozenset[str],
     gateway: GatewayDocument | None,
     surroundings: Surroundings,
     held: Mapping[str, str],
+    unusable_hosts: frozenset[str],
 ) -> list[Problem]:
     """What would be wrong with the refused tenants' new resources beside what refused them: all is told at once."""
     if not refused:
         return []
-    compilation = compile_snapshot(
-        _by_tenant(resources), gateway, surroundings, held, resources.unusable_hosts
-    )
+    compilation = compile_snapshot(written, gateway, surroundings, held, unusable_hosts)
     return [
         problem
         for problem in compilation.problems
@@ -104,16 +105,10 @@ def _further_errors(
     ]
 
 
-def _withheld(resources: Resources, refused: frozenset[str], snapshot: Snapshot) -> HostTable[str]:
+def _withheld(named: set[str], snapshot: Snapshot) -> HostTable[str]:
     """What refused files name, and nobody answers for: a less specific route must not take it for its own."""
-    named = {
-        each.host
-        for name, tenant in _by_tenant(resources).items()
-        if name in refused
-        for each in tenant.all()
-    }
     served = {pattern for pattern, _ in snapshot.anonymous.items()}
-    return HostTable((host, host) for host in (named | resources.unusable_hosts) - served)
+    return HostTable((host, host) for host in named - served)
 
 
 def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> frozenset[str]:

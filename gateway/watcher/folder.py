@@ -97,7 +97,7 @@ class Folder:
                     yield "", path
             except FileNotFoundError:
                 # Taken away since it was listed, or a link that leads nowhere.
-                if name.endswith(_ENDINGS):
+                if name.endswith(_ENDINGS) and _is_shown(path, "", problems):
                     yield "", path
             except OSError as error:
                 if _is_shown(path, "", problems):

@@ -190,6 +190,15 @@ class ProvidersErrorsTests(ConversationTestCase):
         self.assertNotIn(KEY, seen)
         self.assertIn(b"no such key: " + b"*" * len(KEY), seen)
 
+    def test_an_error_that_ends_a_stream_without_an_empty_line_is_scrubbed_too(self) -> None:
+        house, client = self.open()
+        client.sends(post({**HELLO, "stream": True}))
+        last = b'data: {"error": "sk-of-the-provider"}'
+        house.provider.answers(STREAM + b"%x\r\n%b\r\n" % (len(last), last) + LAST_CHUNK)
+        seen = parts(client.received())[2]
+        self.assertIn(b'{"error": "' + b"*" * len(KEY), seen)
+        self.assertNotIn(KEY, seen)
+
     def test_an_error_that_is_compressed_is_replaced(self) -> None:
         house, status, headers, body = self.answered(
             answer(b"\x1f\x8b sk-of", b"Content-Encoding: gzip", status=b"401 No")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.serving.scrubbing import Scrubber, holds_secret
+from gateway.serving.scrubbing import Scrubber, holds_secret, scrubbed
 
 SECRETS = (b"sk-canary-1234", b"canary")
 
@@ -51,3 +51,7 @@ def test_headers_are_searched() -> None:
     assert holds_secret([(b"x-debug", b"key=sk-canary-1234")], SECRETS)
     assert not holds_secret([(b"x-debug", b"key=sk-other")], SECRETS)
     assert not holds_secret([(b"x-debug", b"anything")], ())
+
+
+def test_a_whole_text_is_overwritten_like_one_in_pieces() -> None:
+    assert scrubbed(b"xabcdey", [b"abc", b"cde"]) == b"x*****y"
