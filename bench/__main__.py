@@ -8,13 +8,16 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from attrs import asdict
 
 from bench.certificates import issue
+from bench.changes import check_changes
 from bench.comparing import WORKLOADS, Subject, Workload, compare, doubts
+from bench.isolation import check_isolation
 from bench.measure import machine
 from bench.memory import check_memory
 from bench.profiling import find_py_spy, profile
@@ -35,36 +38,44 @@ from bench.servers import (
 from bench.table import table
 
 
-def arguments() -> argparse.Namespace:
+def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="What the gateway costs, beside nginx."
+        prog="python -m bench", description="What the gateway costs, and what it must stand."
     )
-    add = parser.add_argument
-    add(
-        "what",
-        nargs="?",
-        choices=("cpu", "memory"),
-        default="cpu",
-        help="time beside nginx (default), or memory",
-    )
-    add(
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
         "--gateway", default=GATEWAY_COMMAND, metavar="COMMAND", help="how to start it (default: %(default)s)"
     )
-    cpu = parser.add_argument_group("cpu")
-    cpu.add_argument(
-        "--rounds", type=int, default=5, help="interleaved rounds, of which the median counts (5)"
+    commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+
+    cpu = commands.add_parser("cpu", parents=[common], help="time beside nginx; the default")
+    add = cpu.add_argument
+    add("--rounds", type=int, default=5, help="interleaved rounds, of which the median counts (5)")
+    add("--seconds", type=float, default=3.0, help="of load in each round (3)")
+    add("--only", choices=("requests", "streams"), help="one kind of load; both if not given")
+    add("--tls", action="store_true", help="one more line: the gateway with TLS to the provider")
+    add("--profile", action="store_true", help="afterwards, the gateway's hottest functions (py-spy)")
+    add("--json", type=Path, metavar="FILE", help="write every sample there")
+
+    memory = commands.add_parser(
+        "memory", parents=[common], help="an enormous answer, and thousands of streams"
     )
-    cpu.add_argument("--seconds", type=float, default=3.0, help="of load in each round (3)")
-    cpu.add_argument("--only", choices=("requests", "streams"), help="one kind of load; both if not given")
-    cpu.add_argument("--tls", action="store_true", help="one more line: the gateway with TLS to the provider")
-    cpu.add_argument(
-        "--profile", action="store_true", help="afterwards, the gateway's hottest functions (py-spy)"
-    )
-    cpu.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
-    memory = parser.add_argument_group("memory")
-    memory.add_argument("--mebibytes", type=int, default=1024, help="length of the enormous answer (1024)")
-    memory.add_argument("--streams", type=int, default=2000, help="streams at once (2000)")
-    return parser.parse_args()
+    add = memory.add_argument
+    add("--mebibytes", type=int, default=1024, help="length of the enormous answer (1024)")
+    add("--streams", type=int, default=2000, help="streams at once (2000)")
+
+    changes = commands.add_parser("changes", parents=[common], help="changes of conf.d under load")
+    add = changes.add_argument
+    add("--changes", type=int, default=200, help="at least so many (200)")
+    add("--worst-lag", type=float, metavar="SECONDS", help="(0.3; 1 without inotify)")
+    add("--without-inotify", action="store_true", help="the kernel gives the gateway none")
+
+    isolation = commands.add_parser("isolation", parents=[common], help="two tenants, keys mixed at random")
+    isolation.add_argument("--requests", type=int, default=100_000, help="in all (100000)")
+
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words = ["cpu", *words]
+    return parser.parse_args(words)
 
 
 def compare_cpu(asked: argparse.Namespace, cores: Cores, directory: Path) -> None:
@@ -114,8 +125,31 @@ def compare_cpu(asked: argparse.Namespace, cores: Cores, directory: Path) -> Non
         asked.json.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n")
 
 
+def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
+    """Do what was asked, and print it; whether all went well.  Raises CannotRunError."""
+    match asked.what:
+        case "memory":
+            return check_memory(
+                asked.gateway, cores, directory, mebibytes=asked.mebibytes, streams=asked.streams
+            )
+        case "changes":
+            return check_changes(
+                asked.gateway,
+                cores,
+                directory,
+                changes=asked.changes,
+                worst_lag=asked.worst_lag or (1.0 if asked.without_inotify else 0.3),
+                inotify=not asked.without_inotify,
+            )
+        case "isolation":
+            return check_isolation(asked.gateway, cores, directory, requests=asked.requests)
+        case _:
+            compare_cpu(asked, cores, directory)
+            return True
+
+
 def main() -> int:
-    asked = arguments()
+    asked = arguments(sys.argv[1:])
     # A plain SIGTERM would leave the servers running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -123,18 +157,14 @@ def main() -> int:
         raise_open_files()
         os.sched_setaffinity(0, {cores.load})
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            directory = Path(name)
-            directory.chmod(0o755)  # nginx's worker drops to another user
-            if asked.what == "memory":
-                options = {"mebibytes": asked.mebibytes, "streams": asked.streams}
-                return 0 if check_memory(asked.gateway, cores, directory, **options) else 1
-            compare_cpu(asked, cores, directory)
+            Path(name).chmod(0o755)  # nginx's worker drops to another user
+            good = run(asked, cores, Path(name))
     except CannotRunError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

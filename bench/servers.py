@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -68,6 +68,15 @@ class Server:
     pid: int
     """Of the process that does the work: nginx's worker, not its master."""
     port: int
+
+
+@frozen
+class GatewayServer(Server):
+    """The gateway, and how to reach what operators use."""
+
+    conf: Path
+    """Its conf.d."""
+    admin_port: int
 
 
 @frozen
@@ -195,16 +204,26 @@ def _nginx(name: str, template: str, core: int, directory: Path, **values: objec
 
 
 @contextmanager
+def nginx_answering(
+    name: str, answer: str, cores: Cores, directory: Path, certificate: Certificate | None = None
+) -> Iterator[Server]:
+    """nginx with one answer to everything; nginx's variables in it are filled in."""
+    ssl, lines = "", ""
+    if certificate:
+        ssl = "ssl"
+        lines = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
+    values = {"answer": answer, "ssl": ssl, "certificate": lines}
+    with _nginx(name, "nginx_upstream.conf", cores.load, directory, **values) as server:
+        yield server
+
+
+@contextmanager
 def request_upstream(
     cores: Cores, directory: Path, certificate: Certificate | None = None
 ) -> Iterator[Server]:
-    """nginx with a fixed answer."""
-    name, ssl, lines = "nginx_upstream", "", ""
-    if certificate:
-        name, ssl = "nginx_upstream_tls", "ssl"
-        lines = f"ssl_certificate {certificate.chain}; ssl_certificate_key {certificate.key};"
-    values = {"answer": ANSWER, "ssl": ssl, "certificate": lines}
-    with _nginx(name, "nginx_upstream.conf", cores.load, directory, **values) as server:
+    """The provider for single requests: always ANSWER."""
+    name = "nginx_upstream_tls" if certificate else "nginx_upstream"
+    with nginx_answering(name, ANSWER, cores, directory, certificate) as server:
         yield server
 
 
@@ -234,22 +253,33 @@ def gateway_documents(name: str, upstream: Server, authority: Path | None = None
 
 
 @contextmanager
-def gateway(command: str, cores: Cores, directory: Path, documents: Mapping[str, str]) -> Iterator[Server]:
-    """The gateway on a conf.d of one file for each of these documents.
+def gateway(
+    command: str,
+    cores: Cores,
+    directory: Path,
+    documents: Mapping[str, str],
+    asked: Collection[str] | None = None,
+) -> Iterator[GatewayServer]:
+    """The gateway on a conf.d of one file for each of these documents, once it answers.
 
     :param command: how to start it; {conf}, {port} and {admin_port} stand for what is chosen here.
+    :param documents: text by the file's name without ending; `tenant/name` is a tenant's file.
+    :param asked: those of which NAME.bench must answer before it counts as started; all if None.
     """
     name = "gateway"
     conf = Path(tempfile.mkdtemp(prefix="conf.d-", dir=directory))
     for host, text in documents.items():
-        (conf / f"{host}.yaml").write_text(text)
-    port = free_port()
-    words = [word.format(conf=conf, port=port, admin_port=free_port()) for word in shlex.split(command)]
+        file = conf / f"{host}.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    port, admin_port = free_port(), free_port()
+    words = [word.format(conf=conf, port=port, admin_port=admin_port) for word in shlex.split(command)]
     beside_python = Path(sys.executable).parent / words[0]
     if beside_python.exists():
         words[0] = str(beside_python)
     with process(name, words, cores.proxy, directory, {"PYTHONPATH": str(ROOT)}) as running:
-        for host in documents:
+        _wait_until_ready(name, running, port, directory, None)
+        for host in documents if asked is None else asked:
             _wait_until_ready(
                 name,
                 running,
@@ -257,4 +287,4 @@ def gateway(command: str, cores: Cores, directory: Path, documents: Mapping[str,
                 directory,
                 request_bytes(f"{host}.bench", REQUEST_BODY, (("x-bench-events", 1),)),
             )
-        yield Server(name, running.pid, port)
+        yield GatewayServer(name, running.pid, port, conf, admin_port)
