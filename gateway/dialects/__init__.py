@@ -4,7 +4,12 @@
     envelope.py     a JSON body opened one level deep, judged strictly, and put together again
     sse.py          server-sent events from any split of the bytes
     dialect.py      the interface that one provider's file implements
-    openai.py       OpenAI's dialect, which most providers speak
+    retry_after.py  how long a provider asks to wait
+    openai.py       OpenAI's dialect, which most providers speak, with
+        openai_events.py      what one event of a stream says, and a whole answer
+        openai_watching.py    what a stream has said so far, and what of it goes to the client
+        openai_errors.py      which kind of error an error is
+        openai_continuing.py  asking for the rest of a broken answer, and making it part of the same stream
     table.py        the dialects by the name of their block in an LLMProvider
 
 A new dialect is one new file and one new row in the table.  Dialects do not import one another.

@@ -7,9 +7,11 @@ speak the same dialect nothing is translated, only watched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
+from attrs import field, frozen
 
 from gateway.dialects.envelope import Envelope
 from gateway.dialects.operations import Operation
@@ -20,28 +22,166 @@ ANSWER_BYTES = 8 * 1024 * 1024
 """Whole answers beyond this are not read for their usage; who keeps an answer for that may let it go here."""
 
 
+SAID_LETTERS = 1024 * 1024
+"""A streamed answer's text beyond this is not kept, so the answer cannot be continued."""
+
+
+class ErrorKind(StrEnum):
+    """What a provider's error calls for.  The values are OpenAI's codes where it has one."""
+
+    CONTEXT_LENGTH = "context_length_exceeded"
+    """The conversation is too long for this model."""
+    CONTENT_FILTER = "content_filter"
+    """Refused for what it is about."""
+    PREFILL = "prefill_refused"
+    """The provider does not go on with words given to it as the assistant's."""
+    QUOTA = "insufficient_quota"
+    """Nothing left to spend, or not paid: waiting does not help this key."""
+    KEY = "invalid_api_key"
+    """The key is not accepted, or not for this."""
+    RATE = "rate_limit_exceeded"
+    """Too much at a time: waiting helps."""
+    OTHER = "other"
+
+
+@frozen
+class ProviderError:
+    """What a provider's error says, as an answer or as an event of a stream."""
+
+    status: int | None
+    """The answer's; of an event the one that it names, None where it names none."""
+    code: str | None
+    """The provider's own word: its code, else its type."""
+    type: str | None
+    message: str = field(repr=False)
+    """The provider's own sentence, up to 2,000 letters.  It may repeat the key: scrub it before anybody reads it."""
+    kind: ErrorKind
+
+    @property
+    def standard_code(self) -> str | None:
+        """OpenAI's code for this kind of error; the provider's own where it is of no kind."""
+        return self.code if self.kind is ErrorKind.OTHER else self.kind.value
+
+
 class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself."""
 
     usage: TokenUsage | None = None
     """None where it does not say, or not in a way that can be counted."""
     answered_model: str | None = None
+    cut: bool = False
+    """A whole answer that is no JSON text: something is missing of it, or it never was one."""
+    error: ProviderError | None = None
+    """It is an error, whatever its status says."""
+
+
+class StreamEvent(msgspec.Struct, frozen=True, gc=False):
+    """What one event of a streamed answer says."""
+
+    id: str | None = None
+    """The answer's, the same in all its events; None where the event does not say."""
+    created: int | None = None
+    model: str | None = None
+    content: str = ""
+    """Text of choice 0."""
+    is_content: bool = False
+    """It has something that a user waits for: text, reasoning, a tool call, a refusal, sound, a picture.  Not so
+    comments, pings, the opening that only tells the role, empty deltas, usage."""
+    tool_call: bool = False
+    """It has a part of a tool call."""
+    other: bool = False
+    """It has what is neither text of choice 0 nor reasoning nor a tool call."""
+    speaking: tuple[int, ...] = ()
+    """The choices that say something in it."""
+    ended: tuple[int, ...] = ()
+    """The choices that end with it."""
+    finish_reason: str | None = None
+    """Why choice 0 ends."""
+    usage: TokenUsage | None = None
+    choices: int | None = None
+    """How many choices it has; the chunk that a client asks for to be told the usage has 0, other kinds None."""
+    error: ProviderError | None = None
+    """The provider gives up.  Nothing else of the event is read then, but for who speaks."""
+    done: bool = False
+    """The stream says that it is complete."""
+    malformed: bool = False
+    """Its data is not a JSON object."""
 
 
 class StreamWatcher(Protocol):
-    """Reads along one streamed answer: bytes in, bytes out, whole events only."""
+    """Reads along one streamed answer: bytes in, bytes out, whole events only.
+
+    Malformed events are dropped, and so is all that follows `[DONE]` or an error event.
+    """
 
     usage: TokenUsage | None
     """The last that the stream said; None so far."""
     answered_model: str | None
+    id: str | None
+    created: int | None
+    """When the answer began, in seconds of Unix time, as the provider says."""
+    has_content: bool
+    """Something has come that a user waits for.  Until then the client need not be told anything."""
+    contents: int
+    """Grows whenever such a thing comes, and by nothing else."""
     finished: bool
-    """The stream has said that it is complete.  A connection that closes before has cut it off."""
+    """The stream has said that it is complete."""
+    finish_reason: str | None
+    """Why choice 0 ended."""
+    tool_calls: bool
+    """Part of a tool call has come."""
+    other: bool
+    """Something else has come that could not be continued: another choice's, a refusal, sound, an event too large to
+    be read.  Reasoning is none of it."""
+    malformed: int
+    """How many events were dropped for not being JSON."""
+    error: ProviderError | None
+    """The event with which the provider gave up."""
+    error_event: bytes
+    """That event as it came.  It may repeat the key."""
+
+    @property
+    def text(self) -> str | None:
+        """The text of choice 0 so far; None where it is not kept, or no longer, being too long."""
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing: the stream said so, or all its choices said why they ended.  A body that ends, properly
+        or not, while this is false has cut the answer off."""
+
+    @property
+    def within_event(self) -> bool:
+        """The client has the beginning of an event too large to be held, so whatever is to follow needs a blank line
+        before it."""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came; get those for the client, which end behind a whole event, or b""."""
 
     def flush(self) -> bytes:
-        """The provider has ended its answer cleanly: get what was still held back."""
+        """Nothing more comes: get what was still held back.
+
+        A stream that is whole and has only not said so gets its `[DONE]` here, and has finished then.
+        """
+
+
+class Remainder(Protocol):
+    """What of a further answer's text the client has not got yet."""
+
+    def read(self, piece: str) -> str | None:
+        """Take the next piece; get what of it is new.  None: the answer is another one, and must not go on."""
+
+    def end(self) -> str | None:
+        """The answer says that it is whole; get what is still due.  None as above."""
+
+
+class StreamSplice(Protocol):
+    """Makes the events of a further answer go on with the stream that the client already has."""
+
+    disagreed: bool
+    """The remainder has said that the answer is another one.  Nothing more is given."""
+
+    def feed(self, events: bytes) -> bytes:
+        """Take whole events, as `StreamWatcher.feed` and `flush` give them; get those for the client."""
 
 
 class Dialect(Protocol):
@@ -78,10 +218,43 @@ class Dialect(Protocol):
     def read_answer(self, body: bytes) -> AnswerFacts:
         """What a whole answer says of itself: nothing if it is not understood, or beyond `ANSWER_BYTES`."""
 
-    def stream_watcher(self, keep_usage_chunk: bool) -> StreamWatcher:
+    def stream_watcher(
+        self, keep_usage_chunk: bool, *, keep_text: bool = False, withhold_error: bool = False
+    ) -> StreamWatcher:
         """A fresh watcher for one streamed answer.
 
         :param keep_usage_chunk: the client asked for usage itself (`Envelope.include_usage`).
+        :param keep_text: the answer may have to be continued: keep its `text`.
+        :param withhold_error: an error event does not go to the client but stays in `error_event`.
+        """
+
+    def read_error(self, status: int, body: bytes) -> ProviderError:
+        """What an answer with an error status says, as far as it is understood."""
+
+    def retry_after(self, headers: Headers, now: float) -> float | None:
+        """How many seconds the provider asks to wait, or None where it does not say.
+
+        :param now: seconds of Unix time, for dates.
+        """
+
+    # going on with an answer that broke off
+
+    def prefilled(self, envelope: Envelope, said: str, mark: str | None) -> Envelope:
+        """The request with the words so far as the beginning of the assistant's answer.
+
+        :param mark: a member to set to true in that message, for providers that want one ("partial", "prefix").
+        """
+
+    def stream_splice(
+        self,
+        first: StreamWatcher,
+        remainder: Remainder,
+        earlier_usage: Sequence[TokenUsage | None],
+    ) -> StreamSplice:
+        """What turns a further answer's events into more of the first one's stream.
+
+        :param first: the watcher of the answer whose beginning the client has.
+        :param earlier_usage: of every attempt whose words the client has, what it said to have counted.
         """
 
     # towards the client

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Raw
 
-from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts
+from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, Remainder, StreamWatcher
 from gateway.dialects.envelope import Envelope
+from gateway.dialects.openai_continuing import OpenAIStreamSplice, prefilled
+from gateway.dialects.openai_errors import error_of
+from gateway.dialects.openai_events import read_answer
+from gateway.dialects.openai_watching import OpenAIStreamWatcher
 from gateway.dialects.operations import Operation, model_of_path
-from gateway.dialects.sse import EventFilter
+from gateway.dialects.retry_after import retry_after
 from gateway.errors import GatewayError
 from gateway.messages import Headers, Secret, TokenUsage
 
@@ -45,61 +48,7 @@ _WRITES_TEXT = (Operation.CHAT, Operation.COMPLETIONS, Operation.RESPONSES)
 _REPORTS_USAGE_WHEN_ASKED = (Operation.CHAT, Operation.COMPLETIONS)
 """Responses report it unasked and refuse `include_usage`."""
 
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-"""The types of a Responses stream's last event; it has no `[DONE]`."""
-
-_Count = Annotated[int, Meta(ge=0)]
-
-
-class _Usage(msgspec.Struct, gc=False):
-    """Two spellings of one thing: chat's prompt and completion, everyone else's input and output."""
-
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-
-    def counted(self) -> TokenUsage | None:
-        given = self.input_tokens if self.prompt_tokens is None else self.prompt_tokens
-        made = self.output_tokens if self.completion_tokens is None else self.completion_tokens
-        # Embeddings make no tokens and say nothing of them; transcriptions may be counted in seconds only.
-        return None if given is None and made is None else TokenUsage(given or 0, made or 0)
-
-
-class _Choice(msgspec.Struct, gc=False):
-    usage: _Usage | None = None
-    """Moonshot's place for it in streams."""
-
-
-class _Response(msgspec.Struct, gc=False):
-    """What the first and last events of a Responses stream carry."""
-
-    model: str | None = None
-    usage: _Usage | None = None
-
-
-class _Answer(msgspec.Struct, gc=False):
-    """What is read of a whole answer and of one event; they differ in nothing that matters here."""
-
-    type: str | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    response: _Response | None = None
-
-    def facts(self) -> AnswerFacts:
-        usage, model = self.usage, self.model
-        if self.response is not None:
-            usage, model = self.response.usage, self.response.model
-        elif usage is None and self.choices:
-            usage = self.choices[-1].usage
-        return AnswerFacts(None if usage is None else usage.counted(), model or None)
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
 _encode = msgspec.json.Encoder().encode
-
-_NOT_AN_ANSWER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class OpenAI:
@@ -160,15 +109,29 @@ class OpenAI:
         return envelope.rewrite(changes)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
-        if len(body) > ANSWER_BYTES:
-            return AnswerFacts()
-        try:
-            return _decode_answer(body).facts()
-        except _NOT_AN_ANSWER:
-            return AnswerFacts()
+        return read_answer(body) if len(body) <= ANSWER_BYTES else AnswerFacts()
 
-    def stream_watcher(self, keep_usage_chunk: bool) -> OpenAIStreamWatcher:
-        return OpenAIStreamWatcher(keep_usage_chunk)
+    def stream_watcher(
+        self, keep_usage_chunk: bool, *, keep_text: bool = False, withhold_error: bool = False
+    ) -> OpenAIStreamWatcher:
+        return OpenAIStreamWatcher(keep_usage_chunk, keep_text, withhold_error)
+
+    def read_error(self, status: int, body: bytes) -> ProviderError:
+        return error_of(status, body)
+
+    def retry_after(self, headers: Headers, now: float) -> float | None:
+        return retry_after(headers, now)
+
+    def prefilled(self, envelope: Envelope, said: str, mark: str | None) -> Envelope:
+        return prefilled(envelope, said, mark)
+
+    def stream_splice(
+        self,
+        first: StreamWatcher,
+        remainder: Remainder,
+        earlier_usage: Sequence[TokenUsage | None],
+    ) -> OpenAIStreamSplice:
+        return OpenAIStreamSplice(first.id, first.created, remainder, earlier_usage)
 
     def error_body(self, message: str, type: str, code: str | None, param: str | None) -> bytes:  # noqa: A002 -- the API's word
         return _encode({"error": {"message": message, "type": type, "param": param, "code": code}})
@@ -183,48 +146,6 @@ class OpenAI:
 
     def model_body(self, model: str, owned_by: str) -> bytes:
         return _encode(_model(model, owned_by))
-
-
-class OpenAIStreamWatcher(EventFilter):
-    """Implements `StreamWatcher` for chat, completions and Responses."""
-
-    __slots__ = ("_keep_usage_chunk", "_last_event_mark", "answered_model", "finished", "usage")
-
-    def __init__(self, keep_usage_chunk: bool) -> None:
-        super().__init__()
-        self._keep_usage_chunk = keep_usage_chunk
-        self._last_event_mark = b"[DONE]"
-        """Stands in the last event of this kind of stream, and in few others."""
-        self.usage: TokenUsage | None = None
-        self.answered_model: str | None = None
-        self.finished = False
-
-    def may_matter(self, events: bytes) -> bool:
-        """Until the model is known every event is opened, then those that may end the stream or count tokens.
-
-        A stream that was asked for usage has `"usage": null` in every chunk, but not the names of the counts.
-        """
-        return self.answered_model is None or b'_tokens"' in events or self._last_event_mark in events
-
-    def keeps(self, data: bytes) -> bool:
-        if data.startswith(b"[DONE]"):
-            self.finished = True
-            return True
-        try:
-            event = _decode_answer(data)
-        except _NOT_AN_ANSWER:
-            return True
-        facts = event.facts()
-        self.answered_model = self.answered_model or facts.answered_model
-        if event.response is not None:
-            self._last_event_mark = b'"response"'
-        if event.type in _TERMINAL:
-            self.finished = True
-        if facts.usage is None:
-            return True
-        self.usage = facts.usage
-        # The extra chunk is the one without choices; look-alikes report usage beside the last words.
-        return self._keep_usage_chunk or event.choices != []
 
 
 def _base(path: bytes) -> bytes:

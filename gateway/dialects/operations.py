@@ -77,7 +77,7 @@ def operation_of(method: bytes, path: bytes) -> Operation | None:
     if operation is None:
         # Only for reading: a POST to /models/{model}:generateContent is Gemini's, a DELETE deletes a model.
         return Operation.MODEL if _MODEL in path and method in (b"GET", b"HEAD") else None
-    if operation is Operation.MODELS:
+    if last == b"models":
         if method not in (b"GET", b"HEAD"):
             raise GatewayError("method_not_allowed", "The list of models is read with GET.")
     elif method != b"POST":

@@ -1,6 +1,6 @@
 """Server-sent events from any split of the bytes (WHATWG HTML §9.2).
 
-Nothing is rewritten: an event goes out exactly as it came, or not at all.  What goes out ends behind a blank
+A filter rewrites nothing: an event goes out exactly as it came, or not at all.  What goes out ends behind a blank
 line (only an event beyond `EVENT_BYTES` goes out in pieces), so that something of the gateway's own, an error
 event or a comment, may follow at any time.
 """
@@ -24,12 +24,56 @@ _BLANK_LINE = re.compile(_END_OF_LINE + rb"{2}")
 _EVENT = re.compile(rb"(?!\Z)(?:[^\r\n]++(?:EOL|\Z))*+(?:EOL|\Z)".replace(b"EOL", _END_OF_LINE))
 """An event with its blank line, or a blank line that ends nothing, or what the stream broke off with."""
 
+_FIRST_END = re.compile(_END_OF_LINE)
+
+_ENDS_BLANK = re.compile(_END_OF_LINE + rb"{2}\Z")
+
+
+def events_of(stream: bytes) -> list[bytes]:
+    """The events of a whole stream, each with its blank line; the last may lack it.
+
+    A blank line that ends nothing counts as one.
+    """
+    # Nearly all streams end their lines in LF, and most pieces are one event of one line.
+    if b"\r" not in stream and stream.endswith(b"\n\n") and not stream.startswith(b"\n"):
+        if stream.find(b"\n") == len(stream) - 2:
+            return [stream]
+        if b"\n\n\n" not in stream:
+            return [event + b"\n\n" for event in stream[:-2].split(b"\n\n")]
+    return _EVENT.findall(stream)
+
 
 def event_data(event: bytes) -> bytes | None:
     """The data of an event: its `data` lines joined with line feeds, or None if it has none."""
+    before, _, data_line = event.partition(b"data: ")
+    # What nearly all are: one line of data, at most with a name before it.
+    if (
+        data_line.endswith(b"\n\n")
+        and data_line.find(b"\n") == len(data_line) - 2
+        and (not before or (before.endswith(b"\n") and b"data" not in before))
+        and b"\r" not in event
+    ):
+        return data_line[:-2]
     lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(data) if data else None
+
+
+def with_data(event: bytes, data: bytes) -> bytes:
+    """The event with this data instead of its own; its other lines and the way its lines end stay."""
+    line_end = _FIRST_END.search(event)
+    ending = line_end[0] if line_end is not None else b"\n"
+    lines = event.removeprefix(_BYTE_ORDER_MARK).splitlines()
+    kept = [line for line in lines if line and not line.startswith(b"data:") and line != b"data"]
+    kept += [b"data: " + line for line in data.splitlines()]
+    return ending.join([*kept, b"", b""])
+
+
+def ended(event: bytes) -> bytes:
+    """The event with the blank line that it may lack, being the last of a stream that broke off."""
+    if not event or _ENDS_BLANK.search(event) is not None:
+        return event
+    return event + (b"\n" if event.endswith(b"\n") else b"\n\n")
 
 
 class EventFilter(ABC):
@@ -38,24 +82,40 @@ class EventFilter(ABC):
     It holds back at most one event that is not whole yet, up to `EVENT_BYTES`.
     """
 
-    __slots__ = ("_held", "_seam")
+    __slots__ = ("_held", "_seam", "closed")
 
     def __init__(self) -> None:
+        self.closed = False
+        """Nothing more is passed on, whatever comes."""
         self._held = b""
         """The beginning of an event whose end has not come."""
         self._seam = b""
         """While an event beyond `EVENT_BYTES` passes through: its last two bytes; else empty."""
 
     @abstractmethod
-    def may_matter(self, events: bytes) -> bool:
-        """Tell cheaply whether any of these whole events has to be looked at; if not, all are passed on."""
+    def skims(self, events: bytes) -> bool:
+        """Read these whole events in passing, if that can be done cheaply for all of them: they are passed on.
+
+        If not, leave everything as it is; `keeps` is asked for each of them.
+        """
 
     @abstractmethod
-    def keeps(self, data: bytes) -> bool:
-        """Look at the data of one event, and tell whether the event is passed on."""
+    def keeps(self, event: bytes, data: bytes | None) -> bool:
+        """Look at one event and its data, if it has any, and tell whether it is passed on."""
+
+    @abstractmethod
+    def oversized(self) -> None:
+        """An event beyond `EVENT_BYTES` passes unwatched."""
+
+    @property
+    def within_event(self) -> bool:
+        """What was passed on last is the beginning of an event beyond `EVENT_BYTES`."""
+        return self._seam != b""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes as they came from the provider; get those that may go to the client now."""
+        if self.closed:
+            return b""
         if self._seam:
             return self._feed_oversized(data)
         held = self._held
@@ -69,15 +129,21 @@ class EventFilter(ABC):
             self._held = data[end:]
             data = data[:end]
             if len(self._held) > EVENT_BYTES:
-                passed = self._held
-                self._held, self._seam = b"", passed[-2:]
-                return self._passed_on(data) + passed
+                return self._passed_on(data) + self._pass_held()
         return self._passed_on(data)
 
     def flush(self) -> bytes:
         """The stream has ended: get what is still held, which is judged as if its blank line had come."""
         held, self._held, self._seam = self._held, b"", b""
         return self._judged(held)
+
+    def _pass_held(self) -> bytes:
+        passed, self._held = self._held, b""
+        if self.closed:
+            return b""
+        self._seam = passed[-2:]
+        self.oversized()
+        return passed
 
     def _feed_oversized(self, data: bytes) -> bytes:
         joined = self._seam + data
@@ -90,13 +156,14 @@ class EventFilter(ABC):
         return data[:end] + self.feed(data[end:])
 
     def _passed_on(self, events: bytes) -> bytes:
-        return self._judged(events) if events and self.may_matter(events) else events
+        return events if not events or self.skims(events) else self._judged(events)
 
     def _judged(self, events: bytes) -> bytes:
         kept = []
-        for event in _EVENT.findall(events):
-            data = event_data(event)
-            if data is None or self.keeps(data):
+        for event in events_of(events):
+            if self.closed:
+                break
+            if self.keeps(event, event_data(event)):
                 kept.append(event)
         return b"".join(kept)
 

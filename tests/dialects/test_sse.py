@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.dialects.sse import EVENT_BYTES, EventFilter, event_data
+from gateway.dialects.sse import EVENT_BYTES, EventFilter, ended, event_data, events_of, with_data
 
 
 class DroppingFilter(EventFilter):
@@ -19,13 +19,21 @@ class DroppingFilter(EventFilter):
         super().__init__()
         self.everything_matters = everything_matters
         self.seen: list[bytes] = []
+        self.passed_unwatched = 0
 
-    def may_matter(self, events: bytes) -> bool:
-        return self.everything_matters or b"drop" in events
+    def skims(self, events: bytes) -> bool:
+        return not self.everything_matters and b"drop" not in events
 
-    def keeps(self, data: bytes) -> bool:
+    def keeps(self, event: bytes, data: bytes | None) -> bool:
+        assert event_data(event) == data
+        if data is None:
+            return True
         self.seen.append(data)
+        self.closed = data == b"last"
         return b"drop" not in data
+
+    def oversized(self) -> None:
+        self.passed_unwatched += 1
 
 
 def lines_of(stream: bytes) -> Iterator[bytes]:
@@ -40,7 +48,7 @@ def lines_of(stream: bytes) -> Iterator[bytes]:
         yield line
 
 
-def events_of(stream: bytes) -> Iterator[bytes]:
+def events_by_line(stream: bytes) -> Iterator[bytes]:
     event = b""
     for line in lines_of(stream):
         event += line
@@ -54,7 +62,7 @@ def events_of(stream: bytes) -> Iterator[bytes]:
 def expectation(stream: bytes) -> tuple[bytes, list[bytes]]:
     """What passes the filter, and the data that it sees."""
     passed, seen = b"", []
-    for event in events_of(stream):
+    for event in events_by_line(stream):
         data = event_data(event)
         if data is not None:
             seen.append(data)
@@ -142,7 +150,7 @@ def test_nothing_whole_is_held_back_at_any_two_splits(ending: bytes) -> None:
         for second in range(first, len(stream) + 1):
             events = DroppingFilter()
             given_back = events.feed(stream[:first]) + events.feed(stream[first:second])
-            whole = [event for event in events_of(stream[:second]) if event.endswith(ending * 2)]
+            whole = [event for event in events_by_line(stream[:second]) if event.endswith(ending * 2)]
             assert given_back == b"".join(whole)
 
 
@@ -165,6 +173,7 @@ def test_an_event_beyond_the_limit_passes_unwatched(ending: bytes, size: int) ->
         given_back += events.feed(piece)
         assert fed_bytes - len(given_back) <= EVENT_BYTES + size, "it holds back too much"
     given_back += events.flush()
+    assert events.passed_unwatched == 1
     assert given_back == b"data: a" + blank + huge + b"data: b" + blank
     assert events.seen == [b"a", b"drop", b"b"]
 
@@ -221,6 +230,15 @@ def test_flush_starts_anew() -> None:
         (b"data: a\r\r", b"a"),
         (b"data: a", b"a"),
         (b"event: x\ndata: a\nid: 1\ndata: b\n\n", b"a\nb"),
+        (b"event: x\ndata: a\n\n", b"a"),
+        (b"event: x\ndata: a\nid: 1\n\n", b"a"),
+        (b"event: x data: a\n\n", None),
+        (b"event: data: \ndata: a\n\n", b"a"),
+        (b"data:a\ndata: b\n\n", b"a\nb"),
+        (b"data\ndata: b\n\n", b"\nb"),
+        (b"data: a\rdata: b\n\n", b"a\nb"),
+        (b"data: a\nx", b"a"),
+        (b"data: data: a\n\n", b"data: a"),
         (b"data\n\n", b""),
         (b"data:\n\n", b""),
         (b"\xef\xbb\xbfdata: a\n\n", b"a"),
@@ -232,3 +250,61 @@ def test_flush_starts_anew() -> None:
 )
 def test_the_data_of_an_event(event: bytes, data: bytes | None) -> None:
     assert event_data(event) == data
+
+
+def test_it_tells_when_the_beginning_of_an_event_went_out() -> None:
+    events = DroppingFilter()
+    within = []
+    for piece in (b"data: a\n\n", b"data: " + b"x" * EVENT_BYTES, b"x\n\ndata: a"):
+        events.feed(piece)
+        within.append(events.within_event)
+    assert within == [False, True, False]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+def test_nothing_passes_behind_the_last_event_at_every_split(ending: bytes) -> None:
+    stream = b"data: a||data: last||: c||data: b||data: ".replace(b"||", ending * 2) + b"x" * (
+        EVENT_BYTES + 1
+    )
+    passed = b"data: a||data: last||".replace(b"||", ending * 2)
+    for place in range(len(passed) + 30):
+        events = DroppingFilter()
+        given_back = fed(events, [stream[:place], stream[place:]])
+        assert b"".join(given_back) == passed
+        assert events.passed_unwatched == 0
+
+
+@given(LINES, st.sampled_from([b"", b"data: end"]))
+def test_the_events_of_a_whole_stream(lines: list[tuple[bytes, bytes]], tail: bytes) -> None:
+    stream = b"".join(text + ending for text, ending in lines) + tail
+    assert list(events_of(stream)) == list(events_by_line(stream))
+
+
+@pytest.mark.parametrize(
+    ("event", "changed"),
+    [
+        (b"data: a\n\n", b"data: x\n\n"),
+        (b"data:a\r\n\r\n", b"data: x\r\n\r\n"),
+        (b"data: a\r\r", b"data: x\r\r"),
+        (b"data: a", b"data: x\n\n"),
+        (b"id: 1\ndata: a\ndata: b\n: c\n\n", b"id: 1\n: c\ndata: x\n\n"),
+        (b"\xef\xbb\xbfdata: a\n\n", b"data: x\n\n"),
+    ],
+)
+def test_other_data_in_an_event(event: bytes, changed: bytes) -> None:
+    assert with_data(event, b"x") == changed
+
+
+def test_other_data_of_several_lines() -> None:
+    assert with_data(b"data: a\n\n", b"x\ny") == b"data: x\ndata: y\n\n"
+
+
+@pytest.mark.parametrize("whole", [b"data: a\n\n", b"data: a\r\n\r\n", b"data: a\r\r", b"", b"data: a\n\r\n"])
+def test_an_event_with_its_blank_line_is_ended(whole: bytes) -> None:
+    assert ended(whole) == whole
+
+
+@pytest.mark.parametrize("part", [b"data: a", b"data: a\n", b"data: a\r\n", b"data: a\r"])
+def test_an_event_without_its_blank_line_is_ended(part: bytes) -> None:
+    assert ended(part).startswith(part)
+    assert list(events_by_line(ended(part) + b"data: b\n\n")) == [ended(part), b"data: b\n\n"]
