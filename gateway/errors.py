@@ -68,6 +68,16 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
         ),
         **_rows(
             Side.CLIENT,
+            "authentication_error",
+            ("invalid_api_key", 401, "The gateway knows the client by no key, certificate or address."),
+        ),
+        **_rows(
+            Side.CLIENT,
+            "permission_error",
+            ("host_not_allowed", 403, "The client is known, and its tenant has no route for the host."),
+        ),
+        **_rows(
+            Side.CLIENT,
             "not_found_error",
             ("no_route", 404, "No route, rule or provider answers for this request."),
         ),
@@ -91,8 +101,15 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
                 503,
                 "The files name this host and cannot be used; the log and `/config` say why.",
             ),
+            ("no_backend", 503, "The rule names only providers that were taken away from its tenant."),
+            (
+                "no_backend_available",
+                503,
+                "Every provider of the rule is left alone for a while, or has refused its keys; the log says which.",
+            ),
             ("draining", 503, "The gateway is stopping."),
-            ("overloaded", 503, "No connection to the provider, or from the client, is free."),
+            ("overloaded", 503, "The gateway has no room for another connection of a client."),
+            ("provider_pool_full", 503, "All connections that the provider may have are in use."),
         ),
         **_rows(
             Side.PROVIDER,
@@ -105,6 +122,7 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
             ("provider_reset", 502, "The connection closed before an answer."),
             ("provider_malformed_answer", 502, "The answer is not valid HTTP/1.1."),
             ("provider_headers_timeout", 504, "No answer began within `headers`."),
+            ("provider_content_timeout", 504, "No content came within `firstContent` or `perTryTimeout`."),
             ("provider_idle_timeout", 504, "The answer stalled for longer than `idle`."),
             ("provider_request_timeout", 504, "The exchange took longer than `request`."),
             ("provider_answer_cut", 502, "The answer ended before it was whole."),
@@ -125,6 +143,7 @@ class GatewayError(Exception):
         progress: Progress = Progress.NOT_SENT,
         param: str | None = None,
         detail: str = "",
+        retry_after: float | None = None,
     ) -> None:
         """Make the error.
 
@@ -133,6 +152,7 @@ class GatewayError(Exception):
         :param progress: how far the request got towards the provider.
         :param param: the field of the body that is meant, as in OpenAI's `error.param`.
         :param detail: what only the operator should read, in the log.
+        :param retry_after: seconds after which it may be worth while to ask again; None where nobody knows.
         """
         super().__init__(message)
         self.row = CODES[code]
@@ -140,6 +160,7 @@ class GatewayError(Exception):
         self.progress = progress
         self.param = param
         self.detail = detail
+        self.retry_after = retry_after
 
     @property
     def code(self) -> str:

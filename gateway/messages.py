@@ -146,11 +146,13 @@ class TlsSettings:
 
 @frozen(cache_hash=True)
 class Destination:
-    """Where an attempt connects to.  The key of a connection pool and of its TLS context: tenants, addresses
-    and TLS identities never share a connection."""
+    """Where an attempt connects to.  The key of a connection pool and of its TLS context: tenants, providers,
+    addresses and TLS identities never share a connection."""
 
     owner: str
     """The tenant whose provider this is."""
+    provider: str
+    """The provider's name: how much is sent at once is each one's own."""
     address: str
     """DNS name or IP literal to connect to.  For the simulator in this process: "simulator"."""
     port: int
@@ -174,7 +176,24 @@ class Timeouts:
     """The TLS handshake."""
     headers: float | None = 300.0
     """From the whole request being sent to the answer's head."""
+    first_content: float | None = None
+    """From the whole request being sent to the first content of the answer: what a user reads, not a first byte."""
     idle: float | None = 120.0
     """Between two reads of the answer's body."""
     request: float | None = None
     """The exchange as a whole."""
+
+
+@frozen
+class PoolLimits:
+    """How much is sent to a provider at once."""
+
+    max_connections: int = 4096
+    """Open connections: 2,000 concurrent streams with room for as many again."""
+    max_pending: int = 1024
+    """Attempts that wait for a free connection."""
+    pending_timeout: float = 5.0
+    """Seconds that an attempt waits for one."""
+    idle_timeout: float = 30.0
+    """Seconds that an unused connection is kept: shorter than what providers and their load balancers keep (60 s and
+    more), so that we close first."""

@@ -1,11 +1,11 @@
-"""Fails unless a wheel ships the package, its data and the one plugin file, and nothing else."""
+"""Fails unless a wheel ships the package, its data and the two plugin files, and nothing else."""
 
 from __future__ import annotations
 
 import sys
 from zipfile import ZipFile
 
-PLUGIN = "twisted/plugins/llmgateway_plugin.py"
+PLUGINS = ("twisted/plugins/llmgateway_plugin.py", "twisted/plugins/llmgateway_tls_plugin.py")
 
 
 def surprises(names: list[str]) -> list[str]:
@@ -15,9 +15,9 @@ def surprises(names: list[str]) -> list[str]:
         for name in names
         if not (name.startswith("gateway/") and name.endswith((".py", ".yaml", "py.typed")))
         and not name.startswith("llmgateway-")
-        and name != PLUGIN
+        and name not in PLUGINS
     ]
-    needed = (PLUGIN, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed")
+    needed = (*PLUGINS, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed")
     return wrong + [f"missing: {name}" for name in needed if name not in names]
 
 

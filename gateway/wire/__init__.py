@@ -2,25 +2,36 @@
 
 The client's side:
 
+- `ports` – listening sockets, our own and inherited ones.
 - `listening` – the connections of one listener, made, counted and ended together.
 - `downstream` – a client's connection: requests in, answers out, one exchange at a time.
+- `exchanging` – what the floor above is asked: to take a request, and to answer it.
 - `request_parsing` – bytes to heads and bodies, a message at a time; every bound on size.
+- `repeated_head` – a head that its client sends again and again, understood once.
 - `request_judging` – which heads are served, which are refused, and with what.
 - `answering` – an answer on its way out, and whether it keeps its word about its length.
+- `client_names` – the names in a client's certificate.
 - `responses` – the bytes of an answer's head.
 - `closing` – the end of a connection, with patience and without hanging.
+- `tls_endpoint` – `tls:…`, an endpoint that speaks TLS and asks clients for certificates.
+- `tls_files` – its certificate, key and authorities, read again when they change.
+- `client_handshakes` – who is let in, and why somebody was not.
 
 The provider's side:
 
-- `pools` – connections by destination.
+- `pools` – connections by destination, within what the newest configuration allows.
+- `pool` – those to one destination, and who waits for one.
 - `connecting` – TCP, TLS over TCP, a socket pair within this process.
 - `names` – the addresses of providers' names.
-- `tls`, `contexts`, `certificates` – connections that believe nobody by accident.
+- `tls`, `certificates` – connections that believe nobody by accident.
 - `upstream` – a provider's connection: one request, one answer.
 - `answer_parsing` – a provider's bytes to heads and bodies.
+- `chunks` – a body in chunks.
+- `memo` – what was made of lines that come again and again.
 
 Both sides:
 
+- `contexts`, `judging`, `verdicts` – TLS: what OpenSSL is told, what it is asked, what it says.
 - `limits` – every number with its reason.
 - `sending` – past the transport when the turn is over, through it where the socket would not take everything.
 - `peer` – what the kernel knows of the other end.

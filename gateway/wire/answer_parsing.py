@@ -1,23 +1,29 @@
 """A provider's answers from their bytes, strictly.
 
-llhttp refuses most of what is not HTTP/1.1, and takes chunks apart; what it lets pass is refused here.  A head
-is fed to it apart from what follows, so two heads never share a feed: 1xx answers, answers to HEAD and bytes
-behind an answer are told apart by where they stand.  What llhttp has found to be a valid head is split here: its
-callbacks, one a header, would cost as much as all the rest.  Whoever feeds the parser then reads what it
-found from its attributes; nobody is called back in the middle of a feed.
+A head is read here, line by line: providers repeat most of their lines, so each is judged once and then known.
+llhttp is asked only to take chunks apart; a body of known length is counted.  Whoever feeds the parser reads
+what else it found from its attributes; nobody is called back in the middle of a feed.
 """
 
 from __future__ import annotations
 
 import re
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
 from gateway.messages import Headers, ResponseHead
+from gateway.wire.chunks import ChunkedBody
 from gateway.wire.limits import ANSWER_HEAD_BYTES, ANSWER_HEADERS, INFORMATIONAL_ANSWERS
+from gateway.wire.memo import Memo
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
-"""RFC 9112 §4.  llhttp would also take RTSP, ICE, HTTP/2.0, a status like 099 and control characters."""
+_BEGINNING = b"HTTP/1."
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
+"""RFC 9112 §4."""
+
+_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
+"""RFC 9110 §5.5, §5.6.2: no blank before the colon, no folding, no control characters."""
+
+_LENGTH_DIGITS = 18
+"""Of a Content-Length: any of them fits into 64 bits."""
 
 _FOR_THIS_CONNECTION = frozenset(
     (
@@ -36,6 +42,10 @@ _FOR_THIS_CONNECTION = frozenset(
 """Headers that speak of one connection (RFC 9110 §7.6.1) or frame the body: they are not handed on."""
 
 
+class MalformedAnswerError(Exception):
+    """This is no valid answer; the sentence is for an operator."""
+
+
 class AnswerParser:
     """Reads the answers of one connection, one after the other.
 
@@ -43,14 +53,12 @@ class AnswerParser:
     """
 
     __slots__ = (
-        "_barren",
+        "_chunks",
         "_head_bytes",
         "_informational",
         "_no_body",
-        "_parser",
-        "_until_close",
+        "_remaining",
         "begun",
-        "body",
         "ended",
         "fault",
         "head",
@@ -59,7 +67,20 @@ class AnswerParser:
     )
 
     def __init__(self) -> None:
-        self._parser = HttpResponseParser(self)
+        self._head_bytes = b""
+        """The head so far, while it is incomplete."""
+        self._informational = 0
+        """1xx answers before this one."""
+        self._chunks: ChunkedBody | None = None
+        """The body, where it comes in chunks."""
+        self._remaining: int | None = None
+        """Bytes of the body that have not come yet; None where its length is not known."""
+        self.fault: str | None = None
+        """Why this is no valid answer, for an operator.  What was found before stays valid."""
+        self.keep_alive = False
+        """The provider lets the connection be used again; known once `head` is."""
+        self.surplus = False
+        """Bytes stand behind the answer: nobody can tell whose they are."""
         self.expect(no_body=False)
 
     def expect(self, *, no_body: bool) -> None:
@@ -69,49 +90,38 @@ class AnswerParser:
 
         :param no_body: it answers a HEAD: whatever its headers say, its head is all of it (RFC 9112 §6.3).
         """
-        self._head_bytes = b""
-        """The head so far, while it is incomplete."""
-        self._informational = 0
         self._no_body = no_body
-        self._until_close = False
-        self._barren = 0
-        """Bytes since the last one of the body: chunk extensions and trailers, which have an end."""
         self.begun = False
         """A byte of it has been seen."""
         self.head: ResponseHead | None = None
         """None until the final head is whole; 1xx answers are passed over."""
-        self.body: list[bytes] = []
-        """Pieces of the body that nobody has taken yet: the taker clears the list."""
         self.ended = False
         """It is whole."""
-        self.fault: str | None = None
-        """Why this is no valid answer, for an operator.  What was found before stays valid."""
-        self.keep_alive = False
-        """The provider lets the connection be used again; known once `head` is."""
-        self.surplus = False
-        """Bytes stand behind the answer: nobody can tell whose they are."""
 
-    def feed(self, data: bytes) -> None:
-        """Read these bytes."""
+    def feed(self, data: bytes) -> bytes:
+        """Read these bytes; get what of the body stands in them."""
         self.begun = True
         while self.head is None:
             data = self._feed_head(data)
             if not data:
-                return
+                return b""
         if self.ended:
             self.surplus = True
-            return
-        try:
-            self._parser.feed_data(data)
-        except HttpParserError as error:
-            if not self.ended:
-                self.fault = str(error)
-        if self.body:
-            self._barren = 0
-        elif not self.ended:
-            self._barren += len(data)
-            if self._barren > ANSWER_HEAD_BYTES:
-                self.fault = "endless chunk extensions or trailers"
+            return b""
+        chunks = self._chunks
+        if chunks is not None:
+            data = chunks.feed(data)
+            self.ended, self.surplus, self.fault = chunks.ended, chunks.surplus, chunks.fault
+            return data
+        remaining = self._remaining
+        if remaining is None:
+            return data
+        if len(data) > remaining:
+            self.surplus = True
+            data = data[:remaining]
+        self._remaining = remaining = remaining - len(data)
+        self.ended = remaining == 0
+        return data
 
     def closed(self, *, cleanly: bool) -> bool:
         """The provider has closed: tell whether that ends the answer.
@@ -119,7 +129,7 @@ class AnswerParser:
         Only an answer with neither length nor chunks ends so, and only if nothing suggests that it was cut
         (RFC 9112 §8): no reset, and over TLS a close_notify.
         """
-        return cleanly and self._until_close
+        return cleanly and self.head is not None and self._remaining is None and self._chunks is None
 
     def _feed_head(self, data: bytes) -> bytes:
         """Read as much of this as belongs to a head.
@@ -127,114 +137,123 @@ class AnswerParser:
         :return: what stands behind that head; empty when it is not whole, or when there is a fault.
         """
         before = self._head_bytes
-        head = before + data if before else data
-        end = head.find(b"\r\n\r\n", max(len(before) - 3, 0)) + 4
-        complete = end > 3
-        rest = b""
-        if complete and end < len(head):
-            rest = head[end:]
-            head = head[:end]
-        if len(head) > ANSWER_HEAD_BYTES:
-            self.fault = f"a head of more than {ANSWER_HEAD_BYTES} bytes"
-            return b""
+        if before:
+            raw = before + data
+            end = raw.find(b"\r\n\r\n", max(len(before) - 3, 0))
+        else:
+            raw = data
+            end = raw.find(b"\r\n\r\n")
         try:
-            self._parser.feed_data(head[len(before) :] if before else head)
-        except HttpParserUpgrade:
-            pass  # a 101, which is refused below
-        except HttpParserError as error:
+            if end < 0:
+                self._head_bytes = raw
+                _check_beginning(raw)
+                return b""
+            if end + 4 > ANSWER_HEAD_BYTES:
+                raise _head_too_long()
+            self._take_head(raw[:end].split(b"\r\n"))
+            self._head_bytes = b""
+        except MalformedAnswerError as error:
             self.fault = str(error)
             return b""
-        if not complete:
-            self._head_bytes = head
-            return b""
-        self._head_bytes = b""
-        self.fault = self._judge(head)
-        if self.fault is not None:
-            self.ended = False
-            return b""
-        return rest
+        return raw[end + 4 :]
 
-    def _judge(self, head: bytes) -> str | None:
-        """Make of a complete head what it says.
-
-        :return: what is wrong with it.
-        """
-        if _STATUS_LINE.match(head) is None:
-            return "a malformed status line"
-        lines = head.split(b"\r\n")
-        if len(lines) > ANSWER_HEADERS + 3:  # the status line, and two ends behind the last header
-            return f"more than {ANSWER_HEADERS} headers"
+    def _take_head(self, lines: list[bytes]) -> None:
+        """Make of a complete head what it says."""
+        if len(lines) > ANSWER_HEADERS + 1:
+            raise MalformedAnswerError(f"more than {ANSWER_HEADERS} headers")
+        status, keep_alive = _known_status_lines[lines[0]]
+        version_1_1 = keep_alive
         headers: Headers = []
         length: int | None = None
         chunked = False
-        keep_alive = version_1_1 = head.startswith(b"HTTP/1.1")
-        named: set[bytes] = set()
-        for line in lines[1:-2]:
-            name, _, value = line.partition(b":")
-            name = name.lower()
-            value = value.strip()
+        named: frozenset[bytes] | None = None
+        for line in lines[1:]:
+            header = _known_lines[line]
+            name = header[0]
             if name not in _FOR_THIS_CONNECTION:
-                headers.append((name, value))
+                headers.append(header)
             elif name == b"content-length":
-                if length is not None or chunked or not value.isdigit():
-                    return "an ambiguous Content-Length"
-                length = int(value)
+                digits = header[1]
+                if length is not None or chunked or not digits.isdigit() or len(digits) > _LENGTH_DIGITS:
+                    raise MalformedAnswerError("an ambiguous Content-Length")
+                length = int(digits)
             elif name == b"transfer-encoding":
                 # RFC 9112 §6.1: unknown to HTTP/1.0; and we asked for no other coding.
-                if length is not None or chunked or not version_1_1 or value.lower() != b"chunked":
-                    return "a Transfer-Encoding other than chunked, or beside another framing"
+                if length is not None or chunked or not version_1_1 or header[1].lower() != b"chunked":
+                    raise MalformedAnswerError(
+                        "a Transfer-Encoding other than chunked, or beside another framing"
+                    )
                 chunked = True
             elif name == b"connection":
-                for option in value.lower().split(b","):
-                    option = option.strip()
-                    if option == b"close":
-                        keep_alive = False
-                    elif option != b"keep-alive":
-                        named.add(option)
+                options = _known_options[header[1]]
+                named = options if named is None else named | options
         if named:
+            keep_alive = keep_alive and b"close" not in named
             # RFC 9110 §7.6.1: what Connection names is for this connection only.
             headers = [header for header in headers if header[0] not in named]
-        status = self._parser.get_status_code()
         if status < 200:
-            return self._pass_over(status, framed=chunked or length is not None)
-        if self._no_body or status in (204, 304):
+            self._pass_over(status, framed=chunked or length is not None)
+            return
+        self._informational = 0
+        if self._no_body or status == 204 or status == 304:
             chunked = False
             length = 0
-            if not self.ended:
-                # llhttp cannot be told that an answer to HEAD has no body: this one would wait for it.
-                self._parser = HttpResponseParser(self)
-                self.ended = True
         elif not chunked and length is None:
-            self._until_close = True
             keep_alive = False
+        self._chunks = ChunkedBody() if chunked else None
+        self._remaining = length
+        self.ended = length == 0
         self.keep_alive = keep_alive
         self.head = ResponseHead(status, headers, length)
-        return None
 
-    def _pass_over(self, status: int, *, framed: bool) -> str | None:
-        """Go on to the answer behind a 1xx (RFC 9110 §15.2).
-
-        :return: what is wrong with it.
-        """
+    def _pass_over(self, status: int, *, framed: bool) -> None:
+        """Go on to the answer behind a 1xx (RFC 9110 §15.2)."""
         if status == 101:
-            return "101 Switching Protocols, which nobody asked for"
+            raise MalformedAnswerError("101 Switching Protocols, which nobody asked for")
         if framed:
-            return "a 1xx answer with a body"
+            raise MalformedAnswerError("a 1xx answer with a body")
         self._informational += 1
         if self._informational > INFORMATIONAL_ANSWERS:
-            return f"more than {INFORMATIONAL_ANSWERS} 1xx answers"
-        self.ended = False
-        return None
+            raise MalformedAnswerError(f"more than {INFORMATIONAL_ANSWERS} 1xx answers")
 
-    # What llhttp calls.
 
-    def on_message_begin(self) -> None:
-        if self.ended:
-            self.surplus = True
+def _read_status_line(line: bytes) -> tuple[int, bool]:
+    """The status, and whether this is HTTP/1.1."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise MalformedAnswerError("a malformed status line")
+    return int(match[2]), match[1] == b"1"
 
-    def on_body(self, data: bytes) -> None:
-        if not self.ended:  # else it belongs to an answer that nobody asked for
-            self.body.append(data)
 
-    def on_message_complete(self) -> None:
-        self.ended = True
+def _read_line(line: bytes) -> tuple[bytes, bytes]:
+    match = _HEADER_LINE.fullmatch(line)
+    if match is None:
+        raise MalformedAnswerError("a malformed header line")
+    return match[1].lower(), match[2].strip(b" \t")
+
+
+def _read_options(value: bytes) -> frozenset[bytes]:
+    """What a Connection header names; `keep-alive` names nothing."""
+    return frozenset(option.strip() for option in value.lower().split(b",")) - {b"keep-alive"}
+
+
+_known_status_lines = Memo(_read_status_line)
+_known_lines = Memo(_read_line)
+_known_options = Memo(_read_options)
+
+
+def _check_beginning(raw: bytes) -> None:
+    """Refuse early what will never be a head: another protocol, or lines that end without CR.
+
+    :raises MalformedAnswerError: for what it is.
+    """
+    if not raw.startswith(_BEGINNING[: len(raw)]):
+        raise MalformedAnswerError("no HTTP/1.x")
+    if raw.count(b"\n") != raw.count(b"\r\n"):
+        raise MalformedAnswerError("a line that ends without CR")
+    if len(raw) > ANSWER_HEAD_BYTES:
+        raise _head_too_long()
+
+
+def _head_too_long() -> MalformedAnswerError:
+    return MalformedAnswerError(f"a head of more than {ANSWER_HEAD_BYTES} bytes")

@@ -22,6 +22,10 @@ class Framing(Enum):
     CLOSE = "the connection's end, for HTTP/1.0"
 
 
+# By themselves: looking a member up in its Enum costs as much as a call, several times an event.
+_NO_BODY, _LENGTH, _CHUNKED, _CLOSE = Framing
+
+
 class AnswerWriter:
     """The answers of one connection, one after the other."""
 
@@ -34,7 +38,7 @@ class AnswerWriter:
         """The head, until it is flushed."""
         self._queue: list[bytes] = []
         """Body bytes, until they are flushed."""
-        self.framing = Framing.NO_BODY
+        self.framing = _NO_BODY
         self.unwritten = 0
         """Bytes that the Content-Length still promises."""
 
@@ -68,26 +72,26 @@ class AnswerWriter:
         """
         line = b""
         if status == 204 or status == 304:
-            framing = Framing.NO_BODY
+            framing = _NO_BODY
         elif body_length is not None:
-            framing = Framing.LENGTH
+            framing = _LENGTH
             line = responses.length_line(body_length)
             self.unwritten = body_length
         elif old:
-            framing = Framing.CLOSE
+            framing = _CLOSE
         else:
-            framing = Framing.CHUNKED
+            framing = _CHUNKED
             line = responses.CHUNKED
         self._head = responses.head(status, headers, self._date.now(), line, close)
-        self.framing = Framing.NO_BODY if to_head else framing
+        self.framing = _NO_BODY if to_head else framing
 
     def write(self, data: bytes) -> bool:
         """Queue some of the body; False when it is more than was promised."""
-        if self.framing is Framing.LENGTH:
+        if self.framing is _LENGTH:
             if len(data) > self.unwritten:
                 return False
             self.unwritten -= len(data)
-        elif self.framing is Framing.NO_BODY:
+        elif self.framing is _NO_BODY:
             return True
         if data:
             self._queue.append(data)
@@ -102,7 +106,7 @@ class AnswerWriter:
         if queue:
             data = queue[0] if len(queue) == 1 else b"".join(queue)
             queue.clear()
-            if self.framing is Framing.CHUNKED:
+            if self.framing is _CHUNKED:
                 data = b"%b%x\r\n%b\r\n%b" % (self._head, len(data), data, last)
             elif self._head:
                 data = self._head + data
@@ -115,12 +119,12 @@ class AnswerWriter:
 
     def end(self) -> bool:
         """Send the rest and the end; False, with nothing sent, when less was written than was promised."""
-        if self.framing is Framing.LENGTH and self.unwritten:
+        if self.framing is _LENGTH and self.unwritten:
             return False
-        self.flush(responses.LAST_CHUNK if self.framing is Framing.CHUNKED else b"")
+        self.flush(responses.LAST_CHUNK if self.framing is _CHUNKED else b"")
         return True
 
     @property
     def end_is_close(self) -> bool:
         """A connection that just closes would make a cut answer look whole."""
-        return self.framing is Framing.CLOSE
+        return self.framing is _CLOSE

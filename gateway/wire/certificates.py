@@ -1,15 +1,13 @@
 """Is this certificate the provider's?  And if not, why, in words an operator can act on.
 
-A chain is judged by OpenSSL, the names in a certificate by service-identity (RFC 9525).  Only
+A chain is judged by OpenSSL (`verdicts`), the names in a certificate by service-identity (RFC 9525).  Only
 `PeerNames.verify` returning without an error is a yes: whatever else happens is a refusal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -31,7 +29,7 @@ _SHOWN_NAMES = 8
 
 
 class CertificateRefused(SSL.Error):
-    """The peer's certificate is not the provider's.
+    """The peer's certificate is not the provider's, or not one of a client's.
 
     An `SSL.Error`, because that is what Twisted catches from a handshake and hands to `connectionLost`.
     """
@@ -87,13 +85,13 @@ class PeerNames:
         except CertificateError as error:
             raise CertificateRefused(
                 "its certificate has no usable subjectAltName",
-                f"It has to be issued anew; a common name is not enough. {_described(certificate)} "
+                f"It has to be issued anew; a common name is not enough. {described(certificate)} "
                 f"service-identity says: {shown(str(error))}",
             ) from None
         raise CertificateRefused(
             "its certificate is for another name",
             "Is the provider's host right? If it is, put a name of the certificate into subjectAltNames. "
-            + _described(certificate),
+            + described(certificate),
         )
 
 
@@ -134,105 +132,7 @@ def _matches(patterns: list[CertificatePattern], identity: DNS_ID | IPAddress_ID
         return False
 
 
-class _Code(IntEnum):
-    """OpenSSL's verdicts on a chain that we have words for: X509_V_ERR_… of its `x509_vfy.h`."""
-
-    UNABLE_TO_GET_ISSUER_CERT = 2
-    CERT_SIGNATURE_FAILURE = 7
-    CERT_NOT_YET_VALID = 9
-    CERT_HAS_EXPIRED = 10
-    DEPTH_ZERO_SELF_SIGNED_CERT = 18
-    SELF_SIGNED_CERT_IN_CHAIN = 19
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY = 20
-    PATH_LENGTH_EXCEEDED = 25
-    INVALID_PURPOSE = 26
-    KEYUSAGE_NO_CERTSIGN = 32
-    PERMITTED_VIOLATION = 47
-    EXCLUDED_VIOLATION = 48
-    EE_KEY_TOO_SMALL = 66
-    CA_KEY_TOO_SMALL = 67
-    CA_MD_TOO_WEAK = 68
-    INVALID_CA = 79
-
-
-class _Verdict(NamedTuple):
-    """What one of the codes means."""
-
-    clause: str
-    """`{its}` is the certificate, `{since}` and `{until}` its dates, `{code}` the number."""
-    advice: str
-
-
-_ROOTS = "Trusted are the certificates of caCertificates, or without it the system's or SSL_CERT_FILE's."
-
-_NO_ISSUER = _Verdict(
-    "{its} was issued by an authority that is not trusted, or an intermediate certificate is missing",
-    f"{_ROOTS} If the issuer is a private authority, put its certificate into caCertificates; "
-    "if it is an intermediate one, the server has to send that certificate too.",
-)
-_NO_AUTHORITY = _Verdict(
-    "{its} is used as an authority's and is not one",
-    "Nobody may issue certificates with it: this can be an attack.",
-)
-_NOT_ALLOWED = _Verdict(
-    "{its} has a name that its authority may not certify", "See the authority's nameConstraints."
-)
-_WEAK = _Verdict(
-    "{its} has a key or a signature that is too weak",
-    "It takes RSA of 2048 bits or an elliptic curve, and SHA-256.",
-)
-
-_VERDICTS: Mapping[int, _Verdict] = {
-    _Code.CERT_HAS_EXPIRED: _Verdict(
-        "{its} expired on {until}", "It has to be renewed, or this machine's clock is wrong."
-    ),
-    _Code.CERT_NOT_YET_VALID: _Verdict("{its} is not valid before {since}", "Is this machine's clock right?"),
-    _Code.DEPTH_ZERO_SELF_SIGNED_CERT: _Verdict(
-        "{its} is self-signed", "If it is the one you expect, put it into caCertificates."
-    ),
-    _Code.SELF_SIGNED_CERT_IN_CHAIN: _Verdict(
-        "its certificate leads to a root that is not trusted",
-        f"{_ROOTS} If the root is the one you expect, put it into caCertificates.",
-    ),
-    _Code.UNABLE_TO_GET_ISSUER_CERT: _NO_ISSUER,
-    _Code.UNABLE_TO_GET_ISSUER_CERT_LOCALLY: _NO_ISSUER,
-    _Code.CERT_SIGNATURE_FAILURE: _Verdict(
-        "{its} has a false signature",
-        "The issuer has the name of a trusted authority and another key: is caCertificates out of date?",
-    ),
-    _Code.INVALID_CA: _NO_AUTHORITY,
-    _Code.KEYUSAGE_NO_CERTSIGN: _NO_AUTHORITY,
-    _Code.PATH_LENGTH_EXCEEDED: _NO_AUTHORITY,
-    _Code.INVALID_PURPOSE: _Verdict(
-        "{its} is not for servers", "Its extendedKeyUsage lacks serverAuth: it has to be issued anew."
-    ),
-    _Code.PERMITTED_VIOLATION: _NOT_ALLOWED,
-    _Code.EXCLUDED_VIOLATION: _NOT_ALLOWED,
-    _Code.EE_KEY_TOO_SMALL: _WEAK,
-    _Code.CA_KEY_TOO_SMALL: _WEAK,
-    _Code.CA_MD_TOO_WEAK: _WEAK,
-}
-
-_UNKNOWN_VERDICT = _Verdict("{its} was not accepted (OpenSSL's verification error {code})", "")
-
-
-def chain_refused(code: int, depth: int, certificate: x509.Certificate) -> CertificateRefused:
-    """Put into words why OpenSSL did not believe a chain.
-
-    :param code: the number of its X509_V_ERR_….
-    :param depth: which certificate it stumbled over: 0 for the peer's own, 1 for its issuer's, and so on.
-    """
-    verdict = _VERDICTS.get(code, _UNKNOWN_VERDICT)
-    clause = verdict.clause.format(
-        its="its certificate" if depth == 0 else "a certificate in its chain",
-        since=certificate.not_valid_before_utc.date(),
-        until=certificate.not_valid_after_utc.date(),
-        code=code,
-    )
-    return CertificateRefused(clause, f"{verdict.advice} {_described(certificate)}".lstrip())
-
-
-def _described(certificate: x509.Certificate) -> str:
+def described(certificate: x509.Certificate) -> str:
     """What an operator recognises a certificate by."""
     subject, issuer = (shown(name.rfc4514_string()) for name in (certificate.subject, certificate.issuer))
     return f"Its subject: {subject or 'none'}; issuer: {issuer or 'none'}; names: {_names_of(certificate)}."
@@ -253,6 +153,46 @@ def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternative
         return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return x509.SubjectAlternativeName([])
+
+
+def names_in(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The subjectAltNames by which a certificate's owner may be known: DNS names, URIs, e-mail and IP addresses.
+
+    As they are written, hosts in lower case (RFC 4343), in the certificate's order.  Other kinds are left out, and
+    so is the common name.
+
+    :raises ValueError: when its extensions cannot be read.
+    """
+    spelled = (_spelled(name) for name in _alternative_names(certificate))
+    return tuple(text for text in spelled if text is not None)
+
+
+def _spelled(name: x509.GeneralName) -> str | None:
+    """A name as configuration writes it, or None for one that would there be read as one of another kind.
+
+    Whoever signs DNS names may not look at what stands in one; `spiffe://corp/batch` does not in an honest one.
+    """
+    text = str(name.value)
+    if isinstance(name, x509.IPAddress):
+        return text
+    if _is_address(text):
+        return None
+    if isinstance(name, x509.UniformResourceIdentifier):
+        return text if ":" in text else None
+    if isinstance(name, x509.RFC822Name):
+        local, at, domain = text.rpartition("@")
+        return local + at + domain.lower() if at and ":" not in text else None
+    if isinstance(name, x509.DNSName):
+        return text.lower() if not {":", "@"} & set(text) else None
+    return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(text: str) -> str:

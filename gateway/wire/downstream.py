@@ -14,29 +14,35 @@ neither llhttp nor any other connection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
-from typing import Protocol as Interface
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gateway.errors import GatewayError
-from gateway.messages import Headers, RequestHead
+from gateway.messages import Headers
 from gateway.wire import responses
 from gateway.wire.addresses import shown
 from gateway.wire.answering import AnswerWriter
+from gateway.wire.client_names import certificate_names
 from gateway.wire.closing import Closing
+from gateway.wire.exchanging import Exchange
 from gateway.wire.limits import (
+    HANDSHAKE_SECONDS,
+    LAST_REQUEST_SECONDS,
     LINGER_SECONDS,
     PIPELINED_BYTES,
     SWALLOWED_BYTES,
     WRITE_STALL_SECONDS,
 )
-from gateway.wire.peer import Backlog, has_left
+from gateway.wire.peer import Backlog, has_left, has_unread
 from gateway.wire.request_parsing import RequestParser
 from gateway.wire.sending import sender_for
 from gateway.wire.sweep import NEVER
@@ -45,47 +51,10 @@ if TYPE_CHECKING:
     from gateway.wire.listening import DownstreamFactory
 
 
-class Exchange(Interface):
-    """What the wire asks of the floor above, for one request."""
-
-    def body_received(self, data: bytes) -> None:
-        """More of the body came."""
-
-    def body_ended(self) -> None:
-        """The body is whole."""
-
-    def client_left(self) -> None:
-        """The client is gone before its answer was whole.  At most once; nothing is called after it."""
-
-    def request_failed(self, error: GatewayError) -> None:
-        """The body went wrong: too large, too slow, malformed.  Answer, or break off what has begun."""
-
-    def client_full(self) -> None:
-        """The client takes no more for now: stop writing."""
-
-    def client_drained(self) -> None:
-        """The client takes more again."""
-
-    def break_down(self) -> None:
-        """One of these has raised, and the exception is at hand: release what was begun.
-
-        Nothing is called after it.  What it does not answer is refused, or broken off.
-        """
-
-
-class ExchangeStarter(Interface):
-    """What the factory is given: where requests go."""
-
-    def exchange_started(self, head: RequestHead, connection: DownstreamConnection) -> Exchange:
-        """A head was judged; its body follows.  May answer at once."""
-
-    def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:
-        """There is no valid request: answer with `connection.respond`, now."""
-
-
 class _Reading(Enum):
     """What the request half is at."""
 
+    HANDSHAKE = "TLS is not there yet"
     HEAD = "nothing yet, or part of a head"
     BODY = "the body of the request at hand"
     HELD = "that request is whole; what follows waits for its answer's end"
@@ -93,9 +62,10 @@ class _Reading(Enum):
 
 
 # By themselves: looking a member up in its Enum costs as much as a call, several times a request.
-_HEAD, _BODY, _HELD, _DROPPED = _Reading
+_HANDSHAKE, _HEAD, _BODY, _HELD, _DROPPED = _Reading
 
 
+@implementer(IHandshakeListener)
 class DownstreamConnection(Protocol):
     """One client.  Also the handle on which the exchange at hand answers.
 
@@ -109,6 +79,10 @@ class DownstreamConnection(Protocol):
         """The name given with --listen, or empty."""
         self.peer = "unix"
         """`127.0.0.1:5555`, `[::1]:5555`, or `unix`."""
+        self.address = ""
+        """The IP address alone; empty for `unix`."""
+        self.remembered: object = None
+        """What whoever serves wants to know again at this client's next request."""
         self.begun = False
         """The head of the answer at hand has been written."""
         self._owner = factory
@@ -151,6 +125,7 @@ class DownstreamConnection(Protocol):
         address = transport.getPeer()
         if isinstance(address, IPv4Address | IPv6Address):
             self.peer = shown(address)
+            self.address = address.host
             if ITCPTransport.providedBy(transport):
                 transport.setTcpNoDelay(True)
         self._sender = sender_for(transport, self._drained, self._sweep.soon)
@@ -159,9 +134,18 @@ class DownstreamConnection(Protocol):
         self._answer = AnswerWriter(self._sender, self._owner.date)
         self._surplus = not self._owner.admit(self)
         # One too many is told so when it asks something: an answer before any question looks like a fault.
-        hurried = self._surplus or self._owner.draining
-        self._expire_in(LINGER_SECONDS if hurried else self._limits.keep_alive_seconds)
+        patience = self._idle_seconds()
+        if ISSLTransport.providedBy(transport):
+            self._reading = _HANDSHAKE
+            patience = HANDSHAKE_SECONDS
+        self._expire_in(LINGER_SECONDS if self._surplus else patience)
         self._sweep.watch(self)
+
+    def handshakeCompleted(self) -> None:
+        if self._reading is _HANDSHAKE:
+            self._reading = _HEAD
+            if not self._surplus:
+                self._expire_in(self._idle_seconds())
 
     def dataReceived(self, data: bytes) -> None:
         if self._surplus:
@@ -188,6 +172,11 @@ class DownstreamConnection(Protocol):
             self._owner.leave(self)
 
     # what the exchange asks
+
+    @cached_property
+    def certificate_names(self) -> Sequence[str]:
+        """The subjectAltNames of the client's certificate, which TLS has verified; none without one."""
+        return certificate_names(self.transport)
 
     def accept_body(self) -> None:
         """The body is wanted: send `100 Continue` to a client that waits for it."""
@@ -288,15 +277,19 @@ class DownstreamConnection(Protocol):
 
     # what the factory asks
 
-    def close_if_idle(self) -> None:
-        """Close unless a request has begun; one that has is served first."""
+    def hurry(self) -> None:
+        """Wait for the next request no longer than one does who drains; it counts from the last answer's end."""
         if self._reading is _HEAD and not self._head_begun and not self._parser.held:
-            self._close()
+            self._deadline += self._idle_seconds() - self._limits.keep_alive_seconds
+            if self._sweep.seconds() >= self._deadline:
+                self._expired()
 
     def cut(self, error: GatewayError) -> None:
-        """End the exchange at hand with this error, and close."""
+        """End the exchange at hand, or a head that has begun, with this error, and close."""
         if self._awaited:
             self._body_failed(error)
+        elif self._reading is _HEAD and self._head_begun:
+            self._refuse(error)
         else:
             self._close()
 
@@ -401,11 +394,11 @@ class DownstreamConnection(Protocol):
 
     def _next_request(self) -> None:
         """Request and answer are whole: the next one's turn has come."""
-        if not self._keep_alive or self._owner.draining:
+        if not self._keep_alive:
             self._close()
             return
         self._reading = _HEAD
-        self._expire_in(self._limits.keep_alive_seconds)
+        self._expire_in(self._idle_seconds())
         if self._paused or (self._parser.held and not self._advancing):
             self._resume()
 
@@ -440,7 +433,12 @@ class DownstreamConnection(Protocol):
 
     def _close_line(self) -> bytes:
         """Settle whether the connection outlives this answer, and say so."""
-        if self._owner.draining or (self._reading is _BODY and self._rest_is_long()):
+        last = self._owner.winding_down
+        if self._reading is _HELD:
+            last = last and not self._parser.held  # a request that is here already is answered, too
+        elif self._reading is _BODY:
+            last = last or self._rest_is_long()
+        if last:
             self._keep_alive = False
         return b"" if self._keep_alive else responses.CLOSE
 
@@ -516,7 +514,9 @@ class DownstreamConnection(Protocol):
         """Send nothing new, and close."""
         if self._closing.begun:
             return
-        clean = self._reading in (_HEAD, _HELD) and not self._parser.held
+        # Idle, or the client has said itself that it sends no more.
+        clean = self._reading is _HEAD or (self._reading is _HELD and not self._parser.keep_alive)
+        clean = clean and not self._parser.held
         self._reading = _DROPPED
         self._parser.discard()
         if self._paused:
@@ -525,6 +525,11 @@ class DownstreamConnection(Protocol):
         self._closing.begin(lingers=not clean)
 
     # deadlines
+
+    def _idle_seconds(self) -> float:
+        """How long the next request is waited for."""
+        seconds = self._limits.keep_alive_seconds
+        return min(seconds, LAST_REQUEST_SECONDS) if self._owner.draining else seconds
 
     def _expire_in(self, seconds: float) -> None:
         self._deadline = self._sweep.seconds() + seconds
@@ -551,5 +556,6 @@ class DownstreamConnection(Protocol):
         elif self._head_begun:
             seconds = self._limits.head_seconds
             self._refuse(GatewayError("request_timeout", f"The head took longer than {seconds:g} seconds."))
-        else:
+        elif self._paused or not has_unread(self.transport):
             self._close()
+        # else it came at the last moment: the reactor hands it over in this turn

@@ -25,6 +25,21 @@ class DownstreamLimits:
     """An idle connection; a little longer than common load balancers (60 s), so that they close first."""
 
 
+HANDSHAKE_SECONDS = 10.0
+"""From a client's connect to the end of its TLS handshake: three round trips, one of them lost."""
+
+TLS_FILES_SECONDS = 1.0
+"""How often a listener looks, when clients connect, whether its certificate was replaced."""
+
+TOLD_FAILURES = 10
+"""TLS handshakes with clients that fail and have a line of their own in the log, in each ..."""
+
+TOLD_FAILURES_SECONDS = 60.0
+"""... of this: strangers must not fill a disk."""
+
+BACKLOG = 50
+"""Connections that the kernel holds until we take them, unless an operator says otherwise; as with `tcp:`."""
+
 PIPELINED_BYTES = 64 * 1024
 """What one client may send ahead of its turn, held unread, before its socket is no longer read."""
 
@@ -43,6 +58,14 @@ SEND_BUFFER_HIGH = 64 * 1024
 LINGER_SECONDS = 2.0
 """After a refusal the client may still be sending; closing at once would reset the connection and eat the answer."""
 
+LAST_REQUEST_SECONDS = 1.0
+"""While the gateway stops: how long a connection waits for its next request, since its last answer.  Who asks one
+thing after the other asks once more in this time, and hears `Connection: close`."""
+
+QUEUED_CONNECTIONS = 4096
+"""Reads of a port that is about to close, each of which takes at least one queued connection; Linux's usual bound of
+that queue (`net.core.somaxconn`)."""
+
 WRITE_STALL_SECONDS = 60.0
 """A client that takes no byte for this long while an answer waits is cut off."""
 
@@ -55,20 +78,8 @@ ANSWER_HEADERS = 200
 INFORMATIONAL_ANSWERS = 8
 """1xx answers before the final one (RFC 9110 §15.2 sets no limit)."""
 
-UPSTREAM_CONNECTIONS = 4096
-"""Open connections to one destination: 2,000 concurrent streams with room for as many again."""
-
 UPSTREAM_IDLE_CONNECTIONS = 256
 """Idle connections kept to one destination."""
-
-UPSTREAM_IDLE_SECONDS = 30.0
-"""Shorter than what providers and their load balancers keep (60 s and more), so that we close first."""
-
-UPSTREAM_PENDING = 1024
-"""Attempts that wait for a free connection to one destination."""
-
-UPSTREAM_PENDING_SECONDS = 5.0
-"""How long an attempt waits for a free connection."""
 
 NAME_SECONDS = 5.0
 """How long a provider's addresses are used without asking again; most names are good for a minute."""

@@ -11,7 +11,8 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from gateway.errors import GatewayError
-from gateway.wire.downstream import DownstreamConnection, ExchangeStarter
+from gateway.wire.downstream import DownstreamConnection
+from gateway.wire.exchanging import ExchangeStarter
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.responses import DateLine
 from gateway.wire.sweep import Sweep
@@ -44,8 +45,10 @@ class DownstreamFactory(Factory):
         self.date = DateLine(wall_clock)
         self.connections: set[DownstreamConnection] = set()
         """All that are open."""
-        self.draining = False
+        self.winding_down = False
         """Every answer is its connection's last."""
+        self.draining = False
+        """And no connection waits long for its next request."""
         self._admitted: set[DownstreamConnection] = set()
         self._drained: list[Deferred[None]] = []
 
@@ -74,13 +77,21 @@ class DownstreamFactory(Factory):
         self._admitted.discard(connection)
         self._tell_if_drained()
 
+    def wind_down(self) -> None:
+        """Tell clients with every answer that it is their connection's last (RFC 9112 §9.6)."""
+        self.winding_down = True
+
     def drain(self) -> Deferred[None]:
-        """Close idle connections now and the others behind their answers; fires when none is left."""
+        """Close idle connections, and the others behind their answers; fires when none is left.
+
+        One that was used a moment ago is taken for busy: its client may have sent the next request already.
+        """
+        self.wind_down()
         self.draining = True
         waiting: Deferred[None] = Deferred()
         self._drained.append(waiting)
         for connection in tuple(self.connections):
-            connection.close_if_idle()
+            connection.hurry()
         self._tell_if_drained()
         return waiting
 

@@ -35,16 +35,25 @@ def has_left(transport: object) -> bool:
     return bool(poll.poll(0))
 
 
+def has_unread(transport: object) -> bool:
+    """Tell whether bytes of the peer wait in the kernel."""
+    return _count(transport, termios.FIONREAD) > 0
+
+
 def unacknowledged(transport: object) -> int:
     """Bytes in the kernel that the peer's kernel has not taken yet; 0 where nobody knows.
 
     While there is a backlog this number changes whenever the peer takes something.
     """
+    return _count(transport, termios.TIOCOUTQ)
+
+
+def _count(transport: object, question: int) -> int:
     number = descriptor(transport)
     if number is None:
         return 0
     try:
-        answer: bytes = ioctl(number, termios.TIOCOUTQ, bytes(4))
+        answer: bytes = ioctl(number, question, bytes(4))
     except OSError:
         return 0
     return int.from_bytes(answer, byteorder)

@@ -1,256 +1,26 @@
-"""Connections by destination: kept while they are good, shared in turn, never more than the limits say.
-
-Who asks for a connection gets an idle one at once, the one used last, because it is the least likely to have
-been closed meanwhile.  Otherwise a new one is made, and the asker gets whichever comes first: its own new one
-or one that another request sets free.  Where a destination has as many connections as it may have, askers
-queue; the queue is bounded in number and in time.
-"""
+"""All connections to providers, by destination: what the newest configuration no longer names is not kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
-
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from collections import Counter
+from collections.abc import Mapping
 
 from gateway.errors import GatewayError
-from gateway.messages import Destination, Timeouts
-from gateway.wire.limits import (
-    UPSTREAM_CONNECTIONS,
-    UPSTREAM_IDLE_CONNECTIONS,
-    UPSTREAM_IDLE_SECONDS,
-    UPSTREAM_PENDING,
-    UPSTREAM_PENDING_SECONDS,
-)
+from gateway.messages import Destination, PoolLimits, Timeouts
+from gateway.wire.pool import Connect, ConnectionWaiter, PendingConnection, Pool
 from gateway.wire.sweep import Sweep
-from gateway.wire.upstream import UpstreamConnection
-
-Connect: TypeAlias = Callable[[Destination, Timeouts], Deferred[UpstreamConnection]]
-"""Makes a connection that can carry a request; fails with a GatewayError; can be cancelled."""
-
-
-class ConnectionWaiter(Protocol):
-    """Asks for one connection; hears exactly one of the two, unless it cancels."""
-
-    def connection_ready(self, connection: UpstreamConnection) -> None:
-        """It is yours until your answer has ended or failed: send a request, or abort it."""
-
-    def connection_failed(self, error: GatewayError) -> None:
-        """There will be none.  Nothing was sent."""
-
-    def break_down(self) -> None:
-        """One of these has raised, and the exception is at hand: release what was begun."""
-
-
-class PendingConnection:
-    """One asker that waits for its connection."""
-
-    __slots__ = ("_pool", "attempt", "fresh", "timeouts", "until", "waiter")
-
-    def __init__(
-        self, pool: Pool, waiter: ConnectionWaiter, timeouts: Timeouts, until: float, *, fresh: bool
-    ) -> None:
-        self._pool = pool
-        self.waiter = waiter
-        self.timeouts = timeouts
-        self.fresh = fresh
-        """It must not have carried an answer before."""
-        self.until = until
-        """Until when it may stand in the queue, in seconds of the sweep's clock."""
-        self.attempt: Deferred[UpstreamConnection] | None = None
-        """Its own new connection; None while it stands in the queue."""
-
-    def cancel(self) -> None:
-        """It is no longer wanted: its asker hears nothing, and what was begun for it is aborted."""
-        self._pool.cancel(self)
-
-
-class Pool:
-    """The connections to one destination; the home of each while nobody uses it."""
-
-    _log = Logger()
-
-    def __init__(self, destination: Destination, connect: Connect, sweep: Sweep, *, retired: bool) -> None:
-        self.destination = destination
-        self.retired = retired
-        """No configuration names it any more: nothing is kept."""
-        self.open: set[UpstreamConnection] = set()
-        """Idle or in use."""
-        self.idle: dict[UpstreamConnection, float] = {}
-        """Until when each is kept, in seconds of the sweep's clock; the one used last stands last."""
-        self.pending: dict[PendingConnection, None] = {}
-        """Who waits, in the order they came."""
-        self.queue: dict[PendingConnection, None] = {}
-        """Those of them for whom no connection is being made."""
-        self._attempts: set[Deferred[UpstreamConnection]] = set()
-        """Connections that are being made; one whose asker was served otherwise goes on."""
-        self._connect = connect
-        self._seconds = sweep.seconds
-
-    def acquire(
-        self, waiter: ConnectionWaiter, timeouts: Timeouts, *, fresh: bool
-    ) -> PendingConnection | None:
-        """See `Pools.acquire`."""
-        if self.idle and not fresh:
-            connection, _ = self.idle.popitem()
-            self._hand_over(connection, waiter)
-            return None
-        pending = PendingConnection(
-            self, waiter, timeouts, self._seconds() + UPSTREAM_PENDING_SECONDS, fresh=fresh
-        )
-        if not self._has_room() and self.idle:
-            next(iter(self.idle)).close()  # of no use to an asker that wants a fresh one
-        if self._has_room():
-            self.pending[pending] = None
-            self._begin(pending)
-        elif len(self.queue) < UPSTREAM_PENDING:
-            self.pending[pending] = None
-            self.queue[pending] = None
-        else:
-            waiter.connection_failed(_overloaded(f"{UPSTREAM_PENDING} others wait for {self.destination}."))
-        return pending if pending in self.pending else None
-
-    def cancel(self, pending: PendingConnection) -> None:
-        """See `PendingConnection.cancel`."""
-        if self._no_longer_waits(pending) and pending.attempt is not None:
-            pending.attempt.cancel()
-
-    def retire(self) -> None:
-        """Keep nothing: what is idle is closed now, what is in use when it comes back."""
-        self.retired = True
-        for connection in tuple(self.idle):
-            connection.close()
-
-    def end(self, error: GatewayError) -> None:
-        """Abort everything; whoever waits hears this error."""
-        for pending in tuple(self.pending):
-            self._disappoint(pending, error)
-        for attempt in tuple(self._attempts):
-            attempt.cancel()
-        for connection in tuple(self.open):
-            connection.abort()
-
-    def swept(self, now: float) -> None:
-        """Let go of what has been idle, or has queued, for long enough."""
-        for connection, until in tuple(self.idle.items()):
-            if now < until:
-                break
-            connection.close()
-        for pending in tuple(self.queue):
-            if now < pending.until:
-                break
-            self._disappoint(pending, _overloaded(f"All connections to {self.destination} are in use."))
-
-    @property
-    def vacant(self) -> bool:
-        """Nothing is in it."""
-        return not (self.open or self.pending or self._attempts)
-
-    # What connections say, as to any home.
-
-    def connection_usable(self, connection: UpstreamConnection) -> None:
-        for pending in self.pending:
-            if not pending.fresh or not connection.reused:
-                self._no_longer_waits(pending)
-                self._hand_over(connection, pending.waiter)
-                return
-        if self.retired or self.queue:
-            connection.close()  # whoever is in the queue wants a fresh one, and needs the room
-            return
-        if len(self.idle) >= UPSTREAM_IDLE_CONNECTIONS:
-            next(iter(self.idle)).close()
-        self.idle[connection] = self._seconds() + UPSTREAM_IDLE_SECONDS
-
-    def connection_gone(self, connection: UpstreamConnection, reason: Failure | None) -> None:
-        self.open.discard(connection)
-        self.idle.pop(connection, None)
-        self._advance_queue()
-
-    # How connections are made.
-
-    def _has_room(self) -> bool:
-        return len(self.open) + len(self._attempts) < UPSTREAM_CONNECTIONS
-
-    def _advance_queue(self) -> None:
-        """Make connections for those who have waited longest, as many as there is room for."""
-        while self.queue and self._has_room():
-            pending = next(iter(self.queue))
-            del self.queue[pending]
-            self._begin(pending)
-
-    def _begin(self, pending: PendingConnection) -> None:
-        attempt = self._connect(self.destination, pending.timeouts)
-        pending.attempt = attempt
-        self._attempts.add(attempt)
-        attempt.addCallbacks(
-            self._made, self._failed, callbackArgs=(attempt, pending), errbackArgs=(attempt, pending)
-        )
-        attempt.addErrback(self._broke)
-
-    def _made(
-        self,
-        connection: UpstreamConnection,
-        attempt: Deferred[UpstreamConnection],
-        pending: PendingConnection,
-    ) -> None:
-        self._attempts.discard(attempt)
-        self.open.add(connection)
-        connection.home = self
-        if self._no_longer_waits(pending):
-            self._hand_over(connection, pending.waiter)
-        else:
-            self.connection_usable(connection)
-
-    def _failed(
-        self, failure: Failure, attempt: Deferred[UpstreamConnection], pending: PendingConnection
-    ) -> None:
-        self._attempts.discard(attempt)
-        self._advance_queue()
-        error = failure.value
-        if isinstance(error, CancelledError):
-            return
-        if not isinstance(error, GatewayError):
-            self._broke(failure)
-            error = GatewayError("internal_error", "The gateway could not connect to the provider.")
-        self._disappoint(pending, error)
-
-    def _broke(self, failure: Failure) -> None:
-        self._log.failure("a connection could not be made", failure=failure)
-
-    def _hand_over(self, connection: UpstreamConnection, waiter: ConnectionWaiter) -> None:
-        try:
-            waiter.connection_ready(connection)
-        except Exception:
-            self._log.failure("a connection could not be handed over")
-            connection.abort()  # nobody has it
-            waiter.break_down()
-
-    def _no_longer_waits(self, pending: PendingConnection) -> bool:
-        """Take an asker off the list; tell whether it was still on it."""
-        self.queue.pop(pending, None)
-        if pending not in self.pending:
-            return False
-        del self.pending[pending]
-        return True
-
-    def _disappoint(self, pending: PendingConnection, error: GatewayError) -> None:
-        if self._no_longer_waits(pending):
-            pending.waiter.connection_failed(error)
 
 
 class Pools:
-    """All connections to providers."""
+    """Every pool there is."""
 
     def __init__(self, connect: Connect, sweep: Sweep) -> None:
         self._connect = connect
         self._sweep = sweep
-        self._keep: frozenset[Destination] | None = None
-        """What the newest configuration names; None before the first."""
+        self._limits: Mapping[Destination, PoolLimits] | None = None
+        """Of all that the newest configuration names; None before the first."""
         self._closed = False
         self.by_destination: dict[Destination, Pool] = {}
-        """For metrics: `len` of `open`, `idle`, `pending` of each."""
         sweep.watch(self)
 
     def acquire(
@@ -272,20 +42,20 @@ class Pools:
             return None
         pool = self.by_destination.get(destination)
         if pool is None:
-            retired = self._keep is not None and destination not in self._keep
-            pool = Pool(destination, self._connect, self._sweep, retired=retired)
-            self.by_destination[destination] = pool
+            pool = self.by_destination[destination] = self._new_pool(destination)
         return pool.acquire(waiter, timeouts, fresh=fresh)
 
-    def retire(self, keep: frozenset[Destination]) -> None:
+    def adopt(self, limits: Mapping[Destination, PoolLimits]) -> None:
         """A new configuration names these destinations, and no others.
 
-        Of the others nothing is kept that is idle, now or later; who still needs one of them is served.
+        Their limits hold at once.  Of others nothing is kept that is idle, now or later; who still needs one of them
+        is served.
         """
-        self._keep = keep
-        for destination, pool in self.by_destination.items():
-            if destination in keep:
+        self._limits = limits
+        for destination, pool in tuple(self.by_destination.items()):
+            if destination in limits:
                 pool.retired = False
+                pool.limit(limits[destination])
             else:
                 pool.retire()
 
@@ -303,9 +73,22 @@ class Pools:
             if pool.retired and pool.vacant:
                 del self.by_destination[destination]
 
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """How many there are by owner, provider and state, for metrics; asked in the thread that renders them."""
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for destination, pool in self.by_destination.copy().items():
+            name, idle = (destination.owner, destination.provider), len(pool.idle)
+            counts[*name, "idle"] += idle
+            counts[*name, "active"] += len(pool.open) - idle
+            counts[*name, "pending"] += len(pool.pending)
+        return counts
 
-def _overloaded(detail: str) -> GatewayError:
-    return GatewayError("overloaded", "No connection to the provider is free.", detail=detail)
+    def _new_pool(self, destination: Destination) -> Pool:
+        if self._limits is None:
+            limits, retired = PoolLimits(), False
+        else:
+            limits, retired = self._limits.get(destination, PoolLimits()), destination not in self._limits
+        return Pool(destination, self._connect, self._sweep, limits, retired=retired)
 
 
 def _stopping() -> GatewayError:

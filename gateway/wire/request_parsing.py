@@ -5,7 +5,7 @@ in pieces that never hold parts of two messages: a head ends with an empty line,
 a chunked body with an empty line again.  What follows a message stays here, unread, until it is asked for.
 That keeps pipelined requests in order, makes the count of a head's bytes exact (llhttp has no limit of its
 own, and reports a header only when the next one starts), and lets nothing behind a refused request be taken
-for another one.
+for another one.  A head that repeats the one before it does not reach llhttp, and nor does its body, which is counted.
 
 Nothing of the floor above runs inside llhttp's callbacks: they only collect.
 """
@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from gateway.errors import GatewayError
 from gateway.messages import Headers, RequestHead
 from gateway.wire.limits import CHUNK_OVERHEAD_BYTES, TRAILER_BYTES, DownstreamLimits
+from gateway.wire.repeated_head import RepeatedHead, repeatable
 from gateway.wire.request_judging import body_too_large, judge, malformed, unknown_coding
 from gateway.wire.responses import CHUNKED, length_line
 
@@ -40,11 +41,13 @@ class RequestParser:
         "_body_received",
         "_chunk_bytes",
         "_chunks",
+        "_counted",
         "_data",
         "_head_complete",
         "_headers",
         "_llhttp",
         "_raw_head",
+        "_repeated",
         "_tail",
         "_target",
         "asks_for_no_body",
@@ -64,6 +67,10 @@ class RequestParser:
         self._target = b""
         self._headers: Headers = []
         self._head_complete = False
+        self._repeated: RepeatedHead | None = None
+        """The head before the one that comes next, if that may be the same."""
+        self._counted = False
+        """llhttp knows nothing of the message at hand, whose body has a known length."""
         self._body_parts: list[bytes] = []
         self._body_received = 0
         self._body_limit = 0
@@ -105,6 +112,10 @@ class RequestParser:
         if not data:
             return None
         before = len(self._raw_head)
+        if self._repeated is not None and not before:
+            again = self._repeated.again(data, limits)
+            if again is not None:
+                return self._take_repeated(*again)
         if before:
             raw = self._raw_head + data
             end = raw.find(_EMPTY_LINE, max(0, before - 3)) + 4
@@ -136,8 +147,11 @@ class RequestParser:
                 return None
             raise _head_refused(raw, "an empty line, and no head before it")  # HTTP/2's preface
         head = self._take_head(raw, limits)
+        self._repeated = None
         if upgrade:
             self._serve_despite_upgrade(head)
+        elif self.keep_alive:
+            self._repeated = repeatable(raw, head, limits)
         return head
 
     def next_body(self) -> bytes:
@@ -157,6 +171,10 @@ class RequestParser:
         else:
             piece = data[:remaining]
             self._data = data[remaining:]
+        if remaining is not None and self._counted:
+            self.remaining = remaining - len(piece)
+            self.complete = not self.remaining
+            return piece
         try:
             self._llhttp.feed_data(piece)
         except HttpParserError as error:
@@ -188,6 +206,14 @@ class RequestParser:
             raise malformed("A line before the request ends without CRLF.")
         return data
 
+    def _take_repeated(self, head: RequestHead, length: int) -> RequestHead:
+        """Go on behind a head like the last one: whatever else that one said still holds."""
+        self._data = self._data[length:]
+        self._counted = True
+        self.remaining = head.body_length
+        self.complete = head.body_length == 0
+        return head
+
     def _take_head(self, raw: bytes, limits: DownstreamLimits) -> RequestHead:
         method = self._llhttp.get_method()
         target, headers = self._target, self._headers
@@ -206,6 +232,7 @@ class RequestParser:
         else:
             raise _request_line_refused(raw)
         head = judge(method, target, headers, limits, old=self.old)
+        self._counted = False
         self.remaining = head.body_length
         self._body_limit = limits.body_bytes
         self._body_received = self._chunks = self._chunk_bytes = 0

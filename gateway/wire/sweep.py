@@ -59,6 +59,10 @@ class Sweep:
         """Ask it no longer; nothing happens if it was not watched."""
         self._members.discard(member)
 
+    def later(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
+        """Call this after so many seconds, more exactly than the sweep would; for what is rare."""
+        return self._reactor.callLater(seconds, call)
+
     def soon(self, call: Callable[[], None]) -> None:
         """Call this when the reactor's turn is over, in the order of asking; a timer serves all who ask in one."""
         if not self._soon:

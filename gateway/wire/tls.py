@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from attrs import evolve
+from cryptography import x509
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -29,8 +29,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.messages import TlsSettings
-from gateway.wire.certificates import CertificateRefused, PeerNames, chain_refused, dns_name, shown
+from gateway.wire.certificates import CertificateRefused, PeerNames, dns_name, shown
 from gateway.wire.contexts import make_context
+from gateway.wire.judging import JudgedConnection, judge, openssl_reason
+from gateway.wire.verdicts import OF_PROVIDER
 
 
 def client_creator(settings: TlsSettings) -> IOpenSSLClientConnectionCreator:
@@ -46,6 +48,9 @@ class ContextCache:
 
     Loading the system's roots takes some 10 ms, so settings that differ only in names share one OpenSSL
     context.  The system's roots are read when the first context needs them, and not again while one does.
+
+    A load prepares in a thread of its own while connections ask here: each step is one operation of a dictionary,
+    and at worst a context is made twice.  `keep` goes through all of them; it is called when no load runs.
     """
 
     def __init__(self) -> None:
@@ -60,7 +65,7 @@ class ContextCache:
         creator = self._creators.get(settings)
         if creator is None:
             nameless = _nameless(settings)
-            context = self._contexts.get(nameless) or make_context(nameless, _judge)
+            context = self._contexts.get(nameless) or make_context(nameless, judge)
             creator = CheckingCreator(settings, context)
             self._creators[settings] = creator
             self._contexts[nameless] = context
@@ -106,62 +111,23 @@ class CheckingCreator:
         return connection
 
 
-class CheckedConnection(SSL.Connection):
-    """A client's TLS connection whose handshake is not complete before its peer was approved.
-
-    An error cannot leave OpenSSL's callback; so the callback only remembers it, and `do_handshake` raises it.
-    Calling `failVerification` on the transport from the callback, as Twisted does, would close the
-    connection while OpenSSL is at work on it, and the provider would not hear the alert.
-    """
+class CheckedConnection(JudgedConnection):
+    """A connection to a provider, which must have one of these names."""
 
     def __init__(self, context: SSL.Context, names: PeerNames | None) -> None:
         """Make a connection over memory.
 
         :param names: one of them the peer must have; None believes anyone.
         """
-        super().__init__(context)
+        super().__init__(context, OF_PROVIDER)
         self._names = names
-        self._approved = names is None
-        self._refusal: tuple[str, str] | None = None
 
-    def do_handshake(self) -> None:
-        """Go on with the handshake.
+    def needs_approval(self) -> bool:
+        return self._names is not None
 
-        :raises CertificateRefused: when the peer was refused, or OpenSSL never asked us about it.
-        """
-        try:
-            super().do_handshake()
-        except SSL.Error:
-            if self._refusal is None:
-                raise
-        if self._refusal is not None:
-            raise CertificateRefused(*self._refusal)
-        if not self._approved:
-            raise CertificateRefused("its certificate was not checked", "OpenSSL did not ask for a verdict.")
-
-    def judge(self, certificate: X509, code: int, depth: int, ok: bool) -> bool:
-        """Approve or refuse one certificate of the peer's chain.  Every doubt refuses.
-
-        :param code: of OpenSSL's own verdict, `ok`.
-        :param depth: 0 for the peer's own certificate, which OpenSSL asks about last.
-        """
-        self._approved = False
-        try:
-            if not ok:
-                raise chain_refused(code, depth, certificate.to_cryptography())
-            if depth == 0 and self._names is not None:
-                self._names.verify(certificate.to_cryptography())
-                self._approved = True
-        except CertificateRefused as refused:
-            self._refusal = refused.clause, refused.detail
-        except Exception as error:
-            self._refusal = "its certificate could not be checked", shown(f"{type(error).__name__}: {error}")
-        return self._refusal is None
-
-
-def _judge(connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
-    """OpenSSL's question, for each certificate of a chain."""
-    return isinstance(connection, CheckedConnection) and connection.judge(certificate, code, depth, bool(ok))
+    def approve(self, certificate: x509.Certificate) -> None:
+        if self._names is not None:
+            self._names.verify(certificate)
 
 
 _CLIENT_CERTIFICATE_WANTED = (
@@ -230,7 +196,7 @@ def handshake_failure_sentence(failure: Failure, names: tuple[str, ...]) -> tupl
 
 def client_certificate_refused(failure: Failure) -> bool:
     """Tell whether the provider refused our certificate, or wanted one; it may say so after our handshake."""
-    return isinstance(failure.value, SSL.Error) and _reason(failure.value).endswith(
+    return isinstance(failure.value, SSL.Error) and openssl_reason(failure.value).endswith(
         tuple(_CLIENT_CERTIFICATE_ALERTS)
     )
 
@@ -240,7 +206,7 @@ def _explained(error: BaseException | None) -> tuple[str, str]:
         case CertificateRefused():
             return error.clause, error.detail
         case SSL.Error():
-            reason = _reason(error)
+            reason = openssl_reason(error)
             for end, (clause, advice) in _HANDSHAKE_REASONS.items():
                 if reason.endswith(end):
                     return clause, f"{advice} OpenSSL says: {reason}."
@@ -251,11 +217,3 @@ def _explained(error: BaseException | None) -> tuple[str, str]:
                 f"Is the port one for TLS, and does the provider know the server name? {shown(str(error))}",
             )
     return "the handshake failed", shown(f"{type(error).__name__}: {error}")
-
-
-def _reason(error: SSL.Error) -> str:
-    """The last of OpenSSL's reasons."""
-    match error.args:
-        case [[*_, (_, _, str(reason))]]:
-            return reason
-    return shown(str(error) or type(error).__name__)

@@ -2,8 +2,8 @@
 
 A connection belongs to a home: whoever makes it, then a pool.  It tells its home when it can carry a
 request and when it never will again.  Whoever gets it from there sends one request with a receiver, which
-hears the answer in order: a head, pieces of the body, and at last exactly one of `answer_ended` and
-`answer_failed`.  With that last call the connection is no longer the receiver's.
+hears of the answer once for each read, until it is whole or has failed.  With that last call the connection is no
+longer the receiver's.
 
 Nothing looks at the socket before an idle connection is used again.  The reactor reports a provider's FIN in
 its next turn; a `recv` with MSG_PEEK would cost every request a system call to narrow that gap, and could not
@@ -38,19 +38,12 @@ from gateway.wire.tls import client_certificate_refused, handshake_failure_sente
 class AnswerReceiver(Protocol):
     """Hears the answer to one request."""
 
-    def head_received(self, head: ResponseHead) -> None:
-        """The final head, once; 1xx answers are passed over."""
+    def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        """What one read has brought: pass it on.
 
-    def body_received(self, data: bytes) -> None:
-        """Some of the body, without its framing."""
-
-    def answer_ended(self) -> None:
-        """The answer is whole.  Nothing follows; let go of the connection."""
-
-    def read_ended(self) -> None:
-        """All of one read has been told: a good moment to pass it on.
-
-        Not called when the answer has ended or failed.
+        :param head: the final head, once, with the read that completes it; 1xx answers are passed over.
+        :param body: some of the body, without its framing; may be empty.
+        :param ended: the answer is whole.  Nothing follows; let go of the connection.
         """
 
     def answer_failed(self, error: GatewayError) -> None:
@@ -274,7 +267,7 @@ class UpstreamConnection:
             return
         if self._parser.closed(cleanly=isinstance(reason.value, ConnectionDone)):
             try:
-                receiver.answer_ended()
+                receiver.answer_read(None, b"", True)
             except Exception:
                 self._receiver_raised(receiver)
         else:
@@ -285,22 +278,20 @@ class UpstreamConnection:
     def _tell(self, receiver: AnswerReceiver, data: bytes) -> None:
         """Tell the receiver what these bytes of its answer mean."""
         parser = self._parser
-        parser.feed(data)
-        if self._awaits_head and parser.head is not None:
-            self._awaits_head = False
-            receiver.head_received(parser.head)
-            if self._receiver is None:
-                return
-        pieces = parser.body
-        if pieces:
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
-            receiver.body_received(body)
-            if self._receiver is None:
-                return
+        body = parser.feed(data)
+        head = None
+        if self._awaits_head:
+            head = parser.head
+            self._awaits_head = head is None
         if parser.ended:
-            self._end(receiver)
-        elif parser.fault is not None:
+            self._end(receiver, head, body)
+            return
+        if not self._awaits_head:
+            if not self._paused:
+                idle = self._timeouts.idle
+                self._deadline = NEVER if idle is None else self._seconds() + idle
+            receiver.answer_read(head, body, False)
+        if parser.fault is not None and self._receiver is not None:
             self.abort()
             message = "The provider's answer is not valid HTTP/1.1."
             receiver.answer_failed(
@@ -308,11 +299,6 @@ class UpstreamConnection:
                     "provider_malformed_answer", message, progress=Progress.HEAD_RECEIVED, detail=parser.fault
                 )
             )
-        elif not self._awaits_head:
-            if not self._paused:
-                idle = self._timeouts.idle
-                self._deadline = NEVER if idle is None else self._seconds() + idle
-            receiver.read_ended()
 
     def _loss(self, reason: Failure) -> GatewayError:
         """What it means for an answer that the connection was lost."""
@@ -369,7 +355,7 @@ class UpstreamConnection:
             seconds = self._timeouts.headers
         self._deadline = NEVER if seconds is None else self._seconds() + seconds
 
-    def _end(self, receiver: AnswerReceiver) -> None:
+    def _end(self, receiver: AnswerReceiver, head: ResponseHead | None, body: bytes) -> None:
         """The answer is whole: say so, and be free for the next request if that is safe."""
         parser = self._parser
         request_sent = not self._body_follows and not self._sender.waiting
@@ -378,7 +364,7 @@ class UpstreamConnection:
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
-        receiver.answer_ended()
+        receiver.answer_read(head, body, True)
         if not self.open:
             return
         if not request_sent or parser.surplus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from attrs import frozen
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
@@ -35,6 +36,22 @@ class ServerCreator:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
         return SSL.Connection(self.context)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+@frozen
+class ClientCreator:
+    """What Twisted asks for a client's connections."""
+
+    context: SSL.Context
+    session: SSL.Session | None = None
+    """To go on with."""
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
+        connection = SSL.Connection(self.context)
+        if self.session is not None:
+            connection.set_session(self.session)
+        return connection
 
 
 @frozen
@@ -69,6 +86,26 @@ class Identity:
         context.use_privatekey(self.key)
         return context
 
+    def client_context(self) -> SSL.Context:
+        """A context for clients that show this certificate, be it weak, and believe any server."""
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
+        context.use_certificate(self.certificate)
+        for each in self.chain:
+            context.add_extra_chain_cert(each)
+        context.use_privatekey(self.key)
+        return context
+
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """Put certificate and key into files, each swapped in whole; their paths."""
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+        for path, data in (certificate, self.chain_pem), (key, self.key_pem.encode()):
+            written = path.with_suffix(".written")
+            written.touch(0o600)
+            written.write_bytes(data)
+            written.rename(path)
+        return certificate, key
+
     def issue(
         self,
         *names: x509.GeneralName,
@@ -78,6 +115,7 @@ class Identity:
         key: Key | None = None,
         authority: bool = False,
         for_clients: bool = False,
+        for_servers: bool = False,
         may_certify: Sequence[x509.GeneralName] = (),
         sent_with: Sequence[x509.Certificate] = (),
     ) -> Identity:
@@ -87,12 +125,16 @@ class Identity:
         :param since: when it becomes valid, from now.
         :param until: when it expires, from now.
         :param authority: it may sign others.
-        :param for_clients: its extendedKeyUsage says clientAuth and not serverAuth.
+        :param for_clients: its extendedKeyUsage says clientAuth; without any it may serve everything.
+        :param for_servers: its extendedKeyUsage says serverAuth.
         :param may_certify: the only names that an authority may certify; empty for all.
         :param sent_with: what a server sends after it.
         """
         key = key or ec.generate_private_key(ec.SECP256R1())
-        signed = _unsigned(common_name, key, names, since, until, authority, for_clients)
+        usage = [ExtendedKeyUsageOID.CLIENT_AUTH] * for_clients + [
+            ExtendedKeyUsageOID.SERVER_AUTH
+        ] * for_servers
+        signed = _unsigned(common_name, key, names, since, until, authority, usage)
         signed = signed.issuer_name(self.certificate.subject)
         if may_certify:
             constraints = x509.NameConstraints(permitted_subtrees=may_certify, excluded_subtrees=None)
@@ -103,7 +145,7 @@ class Identity:
 def self_signed(*names: x509.GeneralName, common_name: str = "root", authority: bool = False) -> Identity:
     """A certificate signed with its own key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    signed = _unsigned(common_name, key, names, -DAY, DAY, authority, for_clients=False)
+    signed = _unsigned(common_name, key, names, -DAY, DAY, authority, usage=[])
     return Identity(signed.issuer_name(_subject(common_name)).sign(key, hashes.SHA256()), key)
 
 
@@ -123,7 +165,7 @@ def _unsigned(
     since: timedelta,
     until: timedelta,
     authority: bool,
-    for_clients: bool,
+    usage: Sequence[x509.ObjectIdentifier],
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     builder = (
@@ -135,9 +177,8 @@ def _unsigned(
         .not_valid_after(now + until)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
-    if for_clients:
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        builder = builder.add_extension(usage, critical=False)
+    if usage:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder

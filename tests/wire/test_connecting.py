@@ -27,13 +27,14 @@ from tests.fakes.networks import Network
 from tests.fakes.upstreams import PLAIN, RecordingHome
 
 LITERAL = evolve(PLAIN, address="192.0.2.1")
-SIMULATOR = Destination(owner="acme", address="simulator", port=0, tls=None, in_process=True)
+SIMULATOR = Destination(owner="acme", provider="a", address="simulator", port=0, tls=None, in_process=True)
 TIMEOUTS = Timeouts(connect=4.0, handshake=3.0)
 AUTHORITY = root()
 GOOD = AUTHORITY.issue(DNSName("api.example.com"))
 WRONG_NAME = AUTHORITY.issue(DNSName("evil.example.com"))
 SECURED = Destination(
     owner="acme",
+    provider="a",
     address="192.0.2.1",
     port=443,
     tls=TlsSettings("api.example.com", ("api.example.com",), ca_certificates=AUTHORITY.certificate_pem),

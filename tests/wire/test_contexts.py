@@ -64,11 +64,11 @@ WEAK = AUTHORITY.issue(key=weak_key())
         ),
         (
             evolve(MUTUAL, private_key=Secret(PRIVATE)),
-            "privateKey holds no PEM private key, or one with a passphrase",
+            "privateKey holds no PEM private key, or one that is damaged",
         ),
         (
             evolve(MUTUAL, private_key=Secret(LOCKED)),
-            "privateKey holds no PEM private key, or one with a passphrase",
+            "privateKey has a passphrase, and nobody is there to type it: remove it with `openssl pkey`",
         ),
         (
             evolve(MUTUAL, private_key=Secret(OTHER.key_pem)),

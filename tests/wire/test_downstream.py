@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.wire.downstream import DownstreamConnection
 from gateway.wire.limits import (
+    LAST_REQUEST_SECONDS,
     LINGER_SECONDS,
     PIPELINED_BYTES,
     SWALLOWED_BYTES,
@@ -481,7 +482,7 @@ class AnswerTests(SynchronousTestCase):
         connection.write(b"so far")
         connection.break_off()
         self.assertTrue(client.received().endswith(b"\r\n\r\n6\r\nso far\r\n"))
-        self.assertTrue(client.transport.disconnecting)
+        self.assertTrue(client.is_closed)
         connection.write(b"more")
         connection.end()
         self.assertEqual(client.received(), b"")
@@ -963,9 +964,10 @@ class DrainTests(SynchronousTestCase):
         self.first.leaves()
         self.successResultOf(self.factory.drain())
 
-    def test_idle_ones_close_now_and_busy_ones_behind_their_answers(self) -> None:
-        idle, streaming, half = self.another(), self.another(), self.another()
-        busy = self.first
+    def test_idle_ones_close_and_busy_ones_behind_their_answers(self) -> None:
+        idle, busy = self.first, self.another()
+        idle.waits(LAST_REQUEST_SECONDS)
+        streaming, half = self.another(), self.another()
         busy.sends(GET)
         waiting = self.starter.last
         streaming.sends(GET)
@@ -979,6 +981,8 @@ class DrainTests(SynchronousTestCase):
         self.assertEqual(busy.received(), ok(b"GET /a ", close=True))
         self.assertTrue(busy.is_closed)
         stream.connection.end()
+        self.assertFalse(streaming.is_closed, "its client was not told, and may ask again")
+        streaming.waits(LAST_REQUEST_SECONDS)
         self.assertTrue(streaming.is_closed)
         half.sends(b"TP/1.1\r\n" + HOST + b"\r\n")
         answer_echo(self.starter.last)
@@ -997,6 +1001,77 @@ class DrainTests(SynchronousTestCase):
         self.assertEqual(asks.received(), ok(b"GET /a ", close=True))
         silent.waits(LINGER_SECONDS + 0.5)
         self.assertTrue(silent.is_closed)
+
+    def test_who_was_served_a_moment_ago_asks_once_more(self) -> None:
+        client = Client(RecordingStarter(answer_echo))
+        client.sends(GET)
+        client.waits(LAST_REQUEST_SECONDS - 0.5)
+        client.factory.drain()
+        client.waits(0.25)
+        self.assertEqual(client.sends(GET), ok(b"GET /a ", close=True))
+        self.assertTrue(client.is_closed)
+
+    def test_and_is_not_waited_for_longer(self) -> None:
+        self.first.factory.drain()
+        self.first.waits(LAST_REQUEST_SECONDS)
+        self.assertTrue(self.first.is_closed)
+
+    def test_what_lies_unread_is_answered(self) -> None:
+        """An idle connection, closed while a request is in the kernel, would be reset."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        client = Client(RecordingStarter(answer_echo), transport=SocketTransport(ours))
+        client.waits(LAST_REQUEST_SECONDS + 1)
+        theirs.send(GET)
+        client.factory.drain()
+        self.assertFalse(client.is_closed)
+        self.assertEqual(client.sends(ours.recv(1000)), ok(b"GET /a ", close=True))
+
+    def test_while_winding_down_everybody_is_served_and_told(self) -> None:
+        client = Client(RecordingStarter(answer_echo))
+        client.factory.wind_down()
+        late = Client(RecordingStarter(answer_echo), factory=client.factory, clock=client.clock)
+        client.waits(LAST_REQUEST_SECONDS + 1)
+        for each in (client, late):
+            self.assertEqual(each.sends(GET), ok(b"GET /a ", close=True))
+
+    def test_requests_that_are_here_already_are_answered_in_turn(self) -> None:
+        client = Client(RecordingStarter(answer_echo))
+        client.factory.wind_down()
+        self.assertEqual(client.sends(GET + GET), ok(b"GET /a ") + ok(b"GET /a ", close=True))
+        self.assertTrue(client.is_closed)
+
+    def test_one_that_was_sent_ahead_during_a_stream_is_answered_behind_it(self) -> None:
+        self.first.sends(GET)
+        stream = self.starter.last
+        stream.connection.begin(200, [], None)
+        self.factory.drain()
+        self.first.sends(GET)
+        stream.connection.end()
+        self.first.sends()
+        answer_echo(self.starter.last)
+        self.assertTrue(self.first.received().endswith(ok(b"GET /a ", close=True)))
+
+    def test_the_last_answer_is_not_reset_by_what_comes_behind_it(self) -> None:
+        """RFC 9112 §9.6: only our side is closed; who has said himself that he closes needs no such care."""
+        polite = Client(RecordingStarter(answer_echo))
+        other = Client(RecordingStarter(answer_echo), factory=polite.factory, clock=polite.clock)
+        polite.factory.drain()
+        polite.sends(GET)
+        self.assertTrue(polite.transport.half_closed)
+        self.assertFalse(polite.transport.disconnecting)
+        self.assertEqual(polite.sends(GET), b"")
+        other.sends(b"GET /a HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
+        self.assertTrue(other.transport.disconnecting)
+
+    def test_who_is_cut_within_a_head_is_told(self) -> None:
+        self.first.sends(b"GET /half HT")
+        self.factory.cut_all(GatewayError("draining", "The gateway is stopping."))
+        self.assertEqual([error.code for error in self.starter.refusals], ["draining"])
+        self.assertTrue(self.first.is_closed)
+        self.factory.cut_all(GatewayError("draining", "The gateway is stopping."))
+        self.assertEqual(len(self.starter.refusals), 1)
 
     def test_abort_all(self) -> None:
         self.first.sends(GET)

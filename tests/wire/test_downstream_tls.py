@@ -14,7 +14,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.wire.limits import LINGER_SECONDS, SWEEP_SECONDS, DownstreamLimits
+from gateway.wire.limits import HANDSHAKE_SECONDS, LINGER_SECONDS, SWEEP_SECONDS, DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.sending import QueuedSender
 from gateway.wire.sweep import Sweep
@@ -43,8 +43,13 @@ class Browser(Protocol):
 
 
 class TlsTests(SynchronousTestCase):
-    def connect(self, starter: RecordingStarter, offers: list[bytes] | None = None) -> None:
-        """Connect one client to a listener on TLS."""
+    def connect(
+        self, starter: RecordingStarter, offers: list[bytes] | None = None, *, drains: bool = False
+    ) -> None:
+        """Connect one client to a listener on TLS.
+
+        :param drains: the gateway begins to stop before the handshake is complete.
+        """
         self.clock = Clock()
         self.sweep = Sweep(self.clock, self.clock.seconds)
         self.sweep.start()
@@ -62,8 +67,10 @@ class TlsTests(SynchronousTestCase):
         self.server_side = FakeTransport(server, isServer=True)
         self.client_side = FakeTransport(client, isServer=False)
         self.pump: IOPump = connect(
-            server, self.server_side, client, self.client_side, greet=True, clock=self.clock
+            server, self.server_side, client, self.client_side, greet=False, clock=self.clock
         )
+        if drains:
+            self.factory.drain()
         self.pump.flush()
         self.client = client
         self.browser = cast(Browser, client.wrappedProtocol)
@@ -110,13 +117,44 @@ class TlsTests(SynchronousTestCase):
         self.clock.pump([SWEEP_SECONDS] * round((LINGER_SECONDS + 1) / SWEEP_SECONDS))
         self.assertTrue(self.server_side.disconnecting)
 
-    def test_a_handshake_that_never_comes_is_an_idle_connection(self) -> None:
-        self.connect(RecordingStarter())
+    def silent(self) -> FakeTransport:
+        """One more client, which connects and says nothing."""
         silent = TLSMemoryBIOFactory(
             ServerCreator(SSL.Context(SSL.TLS_SERVER_METHOD)), False, self.factory, self.clock
         ).buildProtocol(None)
         assert silent is not None
         transport = FakeTransport(silent, isServer=True)
         silent.makeConnection(transport)
-        self.clock.pump([SWEEP_SECONDS] * round((DownstreamLimits().keep_alive_seconds + 1) / SWEEP_SECONDS))
+        return transport
+
+    def waits(self, seconds: float) -> None:
+        self.clock.pump([SWEEP_SECONDS] * round(seconds / SWEEP_SECONDS))
+
+    def test_a_handshake_that_never_comes(self) -> None:
+        self.connect(RecordingStarter())
+        transport = self.silent()
+        self.waits(HANDSHAKE_SECONDS - 1)
+        self.assertFalse(transport.disconnecting)
+        self.waits(2)
         self.assertTrue(transport.disconnecting)
+
+    def test_one_too_many_has_less_time_for_it(self) -> None:
+        self.connect(RecordingStarter())
+        self.factory.limits = lambda: DownstreamLimits(connections=1)
+        transport = self.silent()
+        self.waits(LINGER_SECONDS + 1)
+        self.assertTrue(transport.disconnecting)
+
+    def test_a_complete_handshake_begins_an_idle_connection(self) -> None:
+        self.connect(RecordingStarter(answer_echo))
+        self.waits(HANDSHAKE_SECONDS + 1)
+        self.browser.sends(GET)
+        self.pump.flush()
+        self.assertIn(b"HTTP/1.1 200 OK", self.browser.got)
+
+    def test_who_is_shaking_hands_while_the_gateway_drains_is_served(self) -> None:
+        self.connect(RecordingStarter(answer_echo), drains=True)
+        self.browser.sends(GET)
+        self.pump.flush()
+        self.assertIn(b"HTTP/1.1 200 OK", self.browser.got)
+        self.assertIn(b"connection: close", self.browser.got)

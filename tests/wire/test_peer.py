@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IFileDescriptor
 from twisted.internet.testing import StringTransport
 from zope.interface import directlyProvides
 
-from gateway.wire.peer import has_left, unacknowledged
+from gateway.wire.peer import has_left, has_unread, unacknowledged
 
 
 class Descriptor:
@@ -75,3 +75,15 @@ def test_where_nobody_knows(pair: tuple[socket.socket, socket.socket]) -> None:
     for transport in (StringTransport(), Descriptor(ours)):
         assert not has_left(transport)
         assert unacknowledged(transport) == 0
+
+
+def test_what_lies_unread(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    assert not has_unread(Descriptor(ours))
+    theirs.send(b"unread")
+    assert has_unread(Descriptor(ours))
+    ours.recv(100)
+    theirs.shutdown(socket.SHUT_WR)
+    ours.recv(1)
+    assert not has_unread(Descriptor(ours)), "an end is nothing to read"
+    assert not has_unread(StringTransport())
