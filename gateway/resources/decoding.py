@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from attrs import define
 
 from gateway.messages import HiddenText, Secret
-from gateway.resources.durations import MEANING, parse_duration
+from gateway.resources.durations import MEANING as A_DURATION
+from gateway.resources.durations import parse_duration
 from gateway.resources.expansion import Expanded, Expansion
+from gateway.resources.instants import MEANING as AN_INSTANT
+from gateway.resources.instants import parse_instant
 from gateway.resources.json_values import write_json
 from gateway.resources.nodes import BOOLEANS, Mapped, Node, Refused, Scalar, Sequence
 from gateway.resources.problems import Places, Problem, Report, Severity, below, printable, suggestion
 from gateway.resources.shapes import (
     Boolean,
+    BooleanOr,
     Choice,
     Duration,
     ExpandedText,
     Field,
     Ignored,
+    Instant,
     Json,
     ListOf,
     MapOf,
@@ -35,6 +42,9 @@ from gateway.resources.shapes import (
     WholeNumber,
 )
 
+_ScalarShape: TypeAlias = (
+    Text | ExpandedText | SecretText | Choice | Boolean | WholeNumber | Duration | Instant
+)
 _NOT_EXPANDED = (
     "cannot hold `${…}`: it is only replaced in credentials, header values, parameters, addresses and paths"
 )
@@ -61,6 +71,8 @@ class Decoder:
         match shape:
             case Record():
                 return self._record(shape, node, path)
+            case BooleanOr(record):
+                return self.decode(record if isinstance(node, Mapped) else Boolean(), node, path)
             case ListOf():
                 return self._list(shape, node, path)
             case MapOf():
@@ -153,7 +165,7 @@ class Decoder:
 
     def _scalar(
         self,
-        shape: Text | ExpandedText | SecretText | Choice | Boolean | WholeNumber | Duration,
+        shape: _ScalarShape,
         node: Scalar | Sequence | Mapped,
         path: str,
     ) -> Any:
@@ -161,11 +173,11 @@ class Decoder:
             self._wrong_type(node, path, _wanted(shape))
             return None
         match shape:
-            case Text(syntax, mentions):
+            case Text(syntax, mentions, shown):
                 if not mentions and "${" in node.text:
                     self.complain(path, _NOT_EXPANDED)
                     return None
-                return self._formed(syntax, node.text, path, shown=True)
+                return self._formed(syntax, node.text, path, shown=shown)
             case ExpandedText(syntax):
                 return self._formed_of_outside(syntax, node.text, path)
             case SecretText(syntax):
@@ -180,25 +192,33 @@ class Decoder:
                 return self._boolean(node, path)
             case WholeNumber():
                 return self._whole_number(shape, node, path)
-            case Duration():
-                try:
-                    return parse_duration(node.text)
-                except ValueError as error:
-                    self.complain(path, f'{error}, not "{printable(node.text)}"')
+            case Duration(shortest):
+                return self._parsed(partial(parse_duration, shortest=shortest), node.text, path)
+            case Instant():
+                return self._parsed(parse_instant, node.text, path)
             case _:
                 assert_never(shape)
         return None
 
+    def _parsed(self, parse: Callable[[str], float], text: str, path: str) -> float | None:
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.complain(path, f'{error}, not "{printable(text)}"')
+            return None
+
     def _formed(self, syntax: Syntax, text: str, path: str, subject: str = "", *, shown: bool) -> str | None:
         """The text in its one spelling, or None where it is not of the syntax."""
+        hint = ""
         try:
             if re.fullmatch(syntax.pattern, text):
                 return syntax.normalise(text)
             message = f"must be {syntax.meaning}"
+            hint = suggestion(text, syntax.words)
         except ValueError as error:
             message = str(error)
         self.complain(
-            path, f'{subject}{message}, not "{printable(text)}"' if shown else f"{subject}{message}"
+            path, f'{subject}{message}, not "{printable(text)}"{hint}' if shown else f"{subject}{message}"
         )
         return None
 
@@ -244,14 +264,16 @@ class Decoder:
                 self.complain(path, f"must be {wanted}, not a mapping")
 
 
-def _wanted(shape: Text | ExpandedText | SecretText | Choice | Boolean | WholeNumber | Duration) -> str:
+def _wanted(shape: _ScalarShape) -> str:
     match shape:
         case Boolean():
             return "true or false"
         case WholeNumber():
             return "a whole number"
         case Duration():
-            return MEANING
+            return A_DURATION
+        case Instant():
+            return AN_INSTANT
         case Choice(words):
             return _alternatives(words)
         case _:

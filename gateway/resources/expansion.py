@@ -6,6 +6,7 @@ What comes from outside is never shown: complaints name the variable or the file
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 from attrs import field, frozen
 
@@ -25,6 +26,15 @@ class Expanded:
     """Something in it came from the environment or a file."""
 
 
+_FILE = "file:"
+
+
+def secret_file(reference: str) -> str | None:
+    """The absolute path that `${file:…}` names, or None where a reference names none."""
+    path = reference.removeprefix(_FILE)
+    return path if reference.startswith(_FILE) and path.startswith("/") and "\0" not in path else None
+
+
 class Expansion:
     """Replaces references for one reading of all files: each file is read once, so equal references agree."""
 
@@ -35,13 +45,21 @@ class Expansion:
         """
         self._environment = environment
         self._read_file = read_file
-        self._contents: dict[str, str | ValueError] = {}
+        self._outcomes: dict[str, tuple[str | None, str]] = {}
         self._given: set[str] = set()
+        self._references: dict[str, str] = {}
 
-    @property
-    def files(self) -> frozenset[str]:
-        """The absolute paths of all files that were asked for, those included that could not be read."""
-        return frozenset(self._contents)
+    def take_references(self) -> Mapping[str, str]:
+        """What was named since this was last asked: each reference with the digest of what it stood for.
+
+        Where it stood for nothing it is the reason, so that another reason is another configuration.
+        """
+        references, self._references = self._references, {}
+        return references
+
+    def agrees(self, references: Mapping[str, str]) -> bool:
+        """Tell whether these references stand for the same now as when they were taken."""
+        return all(self._outcome(name)[1] == digest for name, digest in references.items())
 
     def take_given(self) -> tuple[Secret, ...]:
         """Every value that was put in place of a reference since this was last asked."""
@@ -79,12 +97,31 @@ class Expansion:
         return None if complaints else Expanded("".join(pieces) + text[done:], from_outside)
 
     def _value(self, name: str) -> str:
+        value, self._references[name] = self._outcome(name)
+        if value is None:
+            raise ValueError(self._references[name])
+        return value
+
+    def _outcome(self, name: str) -> tuple[str | None, str]:
+        """What a reference stands for, and its digest; or None, and why it stands for nothing."""
+        if name not in self._outcomes:
+            try:
+                value = self._looked_up(name)
+                self._outcomes[name] = (value, sha256(value.encode()).hexdigest())
+            except ValueError as error:
+                self._outcomes[name] = (None, str(error))
+        return self._outcomes[name]
+
+    def _looked_up(self, name: str) -> str:
         if not name:
             raise ValueError(
                 "has a `${}`, which names nothing; write `$${` for the two characters themselves"
             )
-        if name.startswith("file:"):
-            return self._content(name.removeprefix("file:"))
+        if name.startswith(_FILE):
+            path = secret_file(name)
+            if path is None:
+                raise ValueError(f"`${{{printable(name)}}}` needs an absolute path")
+            return self._read(path)
         return self._variable(name)
 
     def _variable(self, name: str) -> str:
@@ -99,19 +136,6 @@ class Expansion:
         except UnicodeEncodeError:
             raise ValueError(f"{what} is not valid UTF-8") from None
         return value
-
-    def _content(self, path: str) -> str:
-        if not path.startswith("/") or "\0" in path:
-            raise ValueError(f"`${{file:{printable(path)}}}` needs an absolute path")
-        if path not in self._contents:
-            try:
-                self._contents[path] = self._read(path)
-            except ValueError as error:
-                self._contents[path] = error
-        content = self._contents[path]
-        if isinstance(content, ValueError):
-            raise content
-        return content
 
     def _read(self, path: str) -> str:
         what = f"the file {printable(path)}"

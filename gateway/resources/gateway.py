@@ -22,7 +22,7 @@ class GatewayDocument:
     timeouts: Mapping[str, float]
     """For clients, of head, body and keepAlive; in seconds."""
     upstream_timeouts: Mapping[str, float]
-    """For all providers, of connect, headers, idle and request; in seconds."""
+    """For all providers, as `Timeouts` names them; in seconds."""
     places: Places = field(eq=False, repr=False)
 
 

@@ -11,7 +11,8 @@ from gateway.resources import syntax
 from gateway.resources.gateway import GATEWAY_SPEC
 from gateway.resources.provider import PROVIDER_SPEC
 from gateway.resources.route import ROUTE_SPEC
-from gateway.resources.shapes import Choice, Field, Ignored, Record, Text
+from gateway.resources.shapes import Choice, Field, Ignored, Record, Syntax, Text
+from gateway.resources.tenant import TENANT_SPEC
 
 _ASM_GROUP = "istio.alibabacloud.com"
 _OWN_GROUP = "llmgateway.dev"
@@ -36,6 +37,8 @@ class Kind:
     meaning: str
     named: bool = True
     """Whether it must have a name."""
+    name_syntax: Syntax = syntax.NAME
+    name_meaning: str = "Unique among its kind in its tenant."
     document: Record = field(init=False)
     """The whole document."""
 
@@ -43,7 +46,7 @@ class Kind:
     def _whole(self) -> Record:
         metadata = Record(
             (
-                Field("name", Text(syntax.NAME), "Unique among its kind in its tenant.", required=self.named),
+                Field("name", Text(self.name_syntax), self.name_meaning, required=self.named),
                 Field(
                     "namespace", Text(syntax.TENANT), "The tenant; else the folder's name, else `default`."
                 ),
@@ -64,6 +67,13 @@ class Kind:
 PROVIDER = Kind("LLMProvider", _ASM_VERSIONS, PROVIDER_SPEC, "Who can answer.")
 ROUTE = Kind("LLMRoute", _ASM_VERSIONS, ROUTE_SPEC, "Which requests to a host go to which providers.")
 GATEWAY = Kind("Gateway", _OWN_VERSIONS, GATEWAY_SPEC, "The few settings of the whole.", named=False)
+TENANT = Kind(
+    "Tenant",
+    _OWN_VERSIONS,
+    TENANT_SPEC,
+    "Who is asking.",
+    name_syntax=syntax.TENANT,
+    name_meaning="The tenant's own name.",
+)
 
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (PROVIDER, ROUTE, GATEWAY)})
-NOT_BUILT_KINDS = frozenset(("Tenant",))
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (PROVIDER, ROUTE, GATEWAY, TENANT)})

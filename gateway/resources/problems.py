@@ -7,12 +7,13 @@ all files are seen at once.
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 Severity: TypeAlias = Literal["error", "warning"]
 """An error keeps its tenant on the last good tables; a warning is only shown."""
@@ -77,18 +78,36 @@ class Report:
         return tuple(sorted(self._problems, key=lambda problem: (problem.position, problem.path)))
 
 
-@frozen
-class Places:
-    """Where each field of one document stands."""
+_COLUMN_BITS = 21
+"""A line of the longest file that is read has fewer columns."""
 
-    positions: Mapping[str, Position] = field(repr=False)
-    """By path; the empty path is the document itself."""
+
+class Places:
+    """Where each field of one document stands.
+
+    There are some dozen in each document, and tens of thousands of documents: a number takes a tenth of a `Position`,
+    and the collector need not look at it.
+    """
+
+    __slots__ = ("_file", "_marks")
+
+    def __init__(self, positions: Mapping[str, Position]) -> None:
+        """Remember them.
+
+        :param positions: by path; the empty path is the document itself.
+        """
+        self._file = positions[""].file
+        self._marks = {
+            sys.intern(path): position.line << _COLUMN_BITS | position.column
+            for path, position in positions.items()
+        }
 
     def at(self, path: str) -> Position:
         """The position of the field with this path, or of its nearest ancestor that was written."""
-        while path not in self.positions:
+        while path not in self._marks:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.positions[path]
+        mark = self._marks[path]
+        return Position(self._file, mark >> _COLUMN_BITS, mark & (1 << _COLUMN_BITS) - 1)
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")

@@ -4,62 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias
 
-import re2
 from attrs import field, frozen
 
+from gateway.messages import Secret
 from gateway.resources import syntax
+from gateway.resources.backend_refs import BACKEND_REFS, MIRROR, BackendRef, Mirror, findings_between
+from gateway.resources.header_changes import HEADERS, HeaderChanges
+from gateway.resources.matches import MATCH, RouteMatch
 from gateway.resources.problems import Places
-from gateway.resources.shapes import (
-    Field,
-    Finding,
-    ListOf,
-    MapOf,
-    NotBuilt,
-    Record,
-    RefusedField,
-    Syntax,
-    Text,
-    Values,
-    WholeNumber,
-)
+from gateway.resources.retries import FALLBACK_ON, RETRIES, Retries
+from gateway.resources.shapes import Boolean, Choice, Duration, Field, Finding, ListOf, Record, Text, Values
 from gateway.resources.timeouts import UPSTREAM_TIMEOUTS
 
-MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
+
+@frozen
+class StickToHeader:
+    """Requests with the same value of a header go to the same backend."""
+
+    name: str
+    """Lower case."""
 
 
 @frozen
-class StringMatch:
-    """What a header's value must be."""
-
-    kind: MatchKind
-    value: str
-    """Empty for `present`.  A regex is RE2's and meant for the whole value."""
+class StickToClient:
+    """Requests of the same client go to the same backend."""
 
 
-@frozen
-class RouteMatch:
-    """One block of `matches`: all of it must hold."""
-
-    headers: Mapping[str, StringMatch]
-    """Names in lower case."""
-    source_labels: Mapping[str, str]
-    gateways: tuple[str, ...]
-    """Names of listeners; empty for all."""
-
-
-@frozen
-class BackendRef:
-    """One provider that a rule may choose."""
-
-    provider_host: str
-    weight: int | None
-    """None where it was not written, which only a single backend may do."""
-    host_rewrite: str | None
-    """The Host header to send instead of the provider's host."""
-    model: str | None
-    """What to ask this provider for instead of its config's model."""
+Sticky: TypeAlias = StickToHeader | StickToClient
 
 
 @frozen
@@ -71,7 +44,32 @@ class Rule:
     """Any of them; empty matches everything."""
     backend_refs: tuple[BackendRef, ...]
     timeouts: Mapping[str, float]
-    """Those that were written, of connect, headers, idle and request; in seconds."""
+    """Those that were written, as `Timeouts` names them; in seconds."""
+    headers: HeaderChanges = field(factory=HeaderChanges)
+    sticky: Sticky | None = None
+    """None lets backends take turns."""
+    fallback: tuple[BackendRef, ...] = ()
+    """Tried in this order after the chosen one."""
+    retries: Retries = field(factory=Retries)
+    fallback_on: tuple[str, ...] = ()
+    """Provider error codes and statuses."""
+    hedge_after: float | None = None
+    """Seconds without content; None for no second attempt."""
+    mirror: Mirror | None = None
+    on_stream_break: str = "continue"
+    """`continue` or `error`."""
+    on_client_disconnect: str = "cancel"
+    """`cancel` or `drain`."""
+    on_all_open: str = "error"
+    """`error` or `leastBad`."""
+    keep_alive: float | None = None
+    """Seconds between two comments; None sends none."""
+
+    @property
+    def every_backend_ref(self) -> tuple[BackendRef, ...]:
+        """All that it names."""
+        mirrored = (self.mirror.backend_ref,) if self.mirror is not None else ()
+        return (*self.backend_refs, *self.fallback, *mirrored)
 
 
 @frozen
@@ -85,133 +83,98 @@ class LLMRoute:
     gateways: tuple[str, ...]
     """Names of listeners; empty for all."""
     rules: tuple[Rule, ...]
+    from_outside: tuple[Secret, ...]
+    """Every value that came from the environment or a file, wherever in the document it stands."""
     places: Places = field(eq=False, repr=False)
 
 
-_RE2 = re2.Options()
-_RE2.log_errors = False
-
-
-def _compiled(pattern: str) -> str:
-    """The pattern, if RE2 can compile it."""
-    if pattern != "*":
-        try:
-            re2.compile(pattern, _RE2)
-        except re2.error as error:
-            reason = error.args[0].decode(errors="replace") if error.args else "unknown reason"
-            raise ValueError(f"is not a regular expression of RE2 ({reason})") from None
-    return pattern
-
-
-_REGEX = Syntax(
-    "a regular expression of one line, at most 1024 characters", r"[^\u0000-\u001f\u007f]{1,1024}", _compiled
-)
-_PREFIX = Syntax(
-    "text of one line, 1 to 1024 characters (write {} for any value)", r"[^\u0000-\u001f\u007f]{1,1024}"
-)
-
-
-def _string_match_of(values: Values) -> StringMatch:
-    for kind, value in values.decoded.items():
-        if kind == "regex" and value == "*":
-            break  # Istio takes this one for presence (its canBeConvertedToPresentMatch); RE2 knows no such pattern
-        return StringMatch(cast(MatchKind, kind), value)
-    return StringMatch("present", "")
-
-
-_STRING_MATCH = Record(
-    (
-        Field("exact", Text(syntax.MATCHED, mentions=True), "The whole value."),
-        Field("prefix", Text(_PREFIX, mentions=True), "How the value begins."),
-        Field("regex", Text(_REGEX, mentions=True), "RE2 for the whole value."),
-    ),
-    at_most=1,
-    build=_string_match_of,
-)
-
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-
-def _match_findings(values: Values) -> Iterator[Finding]:
-    if not any(len(part) for part in values.decoded.values()) and len(values.decoded) == len(values.written):
-        yield Finding("", "an empty block would match everything; leave `matches` out if that is meant")
-
-
-_MATCH = Record(
+_STICKY = Record(
     (
-        Field("headers", MapOf(syntax.HEADER_NAME, _STRING_MATCH), "By name; {} asks for presence."),
-        Field("sourceLabels", MapOf(syntax.WORD, Text(syntax.LABEL_VALUE)), "The calling client's labels."),
-        Field("gateways", ListOf(Text(syntax.WORD)), "Names of listeners; all unless written."),
-        *(Field(name, NotBuilt()) for name in ("model", "path", "method", "queryParams", "withoutHeaders")),
+        Field("header", Text(syntax.HEADER_NAME), "The header whose value chooses the backend."),
+        Field("client", Boolean(), "`true`: the client chooses it, as far as it is known."),
     ),
-    check=_match_findings,
-    build=lambda values: RouteMatch(
-        values["headers"] or _NOTHING, values["sourceLabels"] or _NOTHING, values["gateways"] or ()
-    ),
-)
-
-_NO_INFERENCE_POOL = (
-    "names an InferencePool, which only a gateway inside the cluster of its model servers can balance; "
-    "this gateway reaches providers by host: write providerHost"
-)
-
-_BACKEND_REF = Record(
-    (
-        Field("providerHost", Text(syntax.HOST), "The host of an LLMProvider."),
-        Field("weight", WholeNumber(0, 1_000_000), "Share of the requests, of the sum of all weights."),
-        Field("hostRewrite", Text(syntax.HOST), "The Host header to send."),
-        Field("model", Text(syntax.WORD), "What to ask this provider for."),
-        Field("backendRef", RefusedField(_NO_INFERENCE_POOL)),
-    ),
+    at_least=1,
+    at_most=1,
     check=lambda values: (
-        (Finding("providerHost", "is missing"),)
-        if not {"providerHost", "backendRef"} & values.written
+        (Finding("client", "can only be true: leave `sticky` out for backends that take turns"),)
+        if values["client"] is False
         else ()
     ),
-    build=lambda values: BackendRef(
-        values["providerHost"], values["weight"], values["hostRewrite"], values["model"]
-    ),
+    build=lambda values: StickToHeader(values["header"]) if values["header"] else StickToClient(),
 )
 
 
 def _rule_findings(values: Values) -> Iterator[Finding]:
-    backends: tuple[BackendRef | None, ...] = values["backendRefs"] or ()
-    first: dict[tuple[str, str | None], int] = {}
-    for index, backend in enumerate(backends):
-        if backend is None or len(backends) == 1:
-            continue
-        if backend.weight is None:
-            yield Finding(
-                f"backendRefs[{index}].weight", "is missing: of several backendRefs each needs a weight"
-            )
-        earlier = first.setdefault((backend.provider_host, backend.model), index)
-        if earlier != index:
-            same = f"has the provider and the model of backendRefs[{earlier}]: add their weights instead"
-            yield Finding(f"backendRefs[{index}].providerHost", same)
-    weights = [backend.weight for backend in backends if backend is not None]
-    if len(weights) == len(backends) > 1 and None not in weights and not any(weights):
-        yield Finding("backendRefs", "has no weight above 0, so no backend could ever be chosen")
+    yield from findings_between(values["backendRefs"] or (), values["fallback"] or ())
+    if "hedge" in values.written and "fallback" not in values.written:
+        yield Finding(
+            "hedge", "has no effect without `fallback`: there is no backend to ask as well", "warning"
+        )
 
 
 def _rule_of(values: Values) -> Rule:
+    hedge = values["hedge"]
     return Rule(
-        values["name"], values["matches"] or (), values["backendRefs"], values["timeouts"] or _NOTHING
+        name=values["name"],
+        matches=values["matches"] or (),
+        backend_refs=values["backendRefs"],
+        timeouts=values["timeouts"] or _NOTHING,
+        headers=values["headers"] or HeaderChanges(),
+        sticky=values["sticky"],
+        fallback=values["fallback"] or (),
+        retries=values["retries"] or Retries(),
+        fallback_on=values["fallbackOn"] or (),
+        hedge_after=hedge and hedge["after"],
+        mirror=values["mirror"],
+        on_stream_break=values["onStreamBreak"] or "continue",
+        on_client_disconnect=values["onClientDisconnect"] or "cancel",
+        on_all_open=values["onAllOpen"] or "error",
+        keep_alive=values["keepAlive"],
     )
 
+
+_HEDGE = Record(
+    (
+        Field(
+            "after",
+            Duration(0.1),
+            "Without content for so long the next backend is asked, too.",
+            required=True,
+        ),
+    )
+)
 
 _RULE = Record(
     (
         Field("name", Text(syntax.WORD), "Chooses the provider's routeSpecificConfigs; unique in its route."),
-        Field("matches", ListOf(_MATCH, at_least=1), "Any block; inside a block all.  Everything unless written."),
-        Field("backendRefs", ListOf(_BACKEND_REF, at_least=1), "The providers to choose from.", required=True),
+        Field("matches", ListOf(MATCH, at_least=1), "Any block; inside a block all.  Everything unless written."),
+        Field("backendRefs", BACKEND_REFS, "The providers to choose from.", required=True),
+        Field("fallback", BACKEND_REFS, "Tried one after the other where the chosen provider fails."),
+        Field("retries", RETRIES, "What is tried again at one backend."),
+        Field("fallbackOn", FALLBACK_ON, "Errors that move on to the next backend instead of to the client."),
         Field("timeouts", UPSTREAM_TIMEOUTS, "How long a provider may take here."),
-        *(
-            Field(name, NotBuilt())
-            for name in (
-                "fallback", "retries", "fallbackOn", "onStreamBreak", "onClientDisconnect", "hedge", "mirror",
-                "keepAlive", "headers", "sticky",
-            )
+        Field("hedge", _HEDGE, "A second attempt, at the next backend; the first content wins."),
+        Field("mirror", MIRROR, "Copies of requests go there, and the answers nowhere."),
+        Field(
+            "onStreamBreak",
+            Choice(("continue", "error")),
+            "A stream that breaks goes on at the next backend, or ends in an error; continue unless written.",
         ),
+        Field(
+            "onClientDisconnect",
+            Choice(("cancel", "drain")),
+            "What a client has left is broken off, or read to its end; cancel unless written.",
+        ),
+        Field(
+            "onAllOpen",
+            Choice(("error", "leastBad")),
+            "With every backend left alone the client gets 503, or the least bad is tried; error unless written.",
+        ),
+        Field("keepAlive", Duration(1.0), "How often a waiting client is sent a comment; never unless written."),
+        Field("headers", HEADERS, "What is changed in the heads of requests and answers."),
+        Field("sticky", _STICKY, "The same backend for the same value, instead of turns."),
     ),
     check=_rule_findings,
     build=_rule_of,
@@ -245,6 +208,10 @@ ROUTE_SPEC = Record(
 )
 
 
-def route_of(name: str, tenant: str, values: Values, places: Places) -> LLMRoute:
+def route_of(
+    name: str, tenant: str, values: Values, places: Places, from_outside: tuple[Secret, ...]
+) -> LLMRoute:
     """The route that a whole and valid spec describes."""
-    return LLMRoute(name, tenant, values["host"], values["gateways"] or (), values["rules"], places)
+    return LLMRoute(
+        name, tenant, values["host"], values["gateways"] or (), values["rules"], from_outside, places
+    )

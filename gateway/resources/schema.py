@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from gateway.resources.durations import SYNTAX as DURATION
+from gateway.resources.instants import SYNTAX as INSTANT
 from gateway.resources.kinds import GROUPS, KINDS
 from gateway.resources.shapes import (
     Boolean,
+    BooleanOr,
     Choice,
     Duration,
     ExpandedText,
     Field,
     Ignored,
+    Instant,
     Json,
     ListOf,
     MapOf,
@@ -60,6 +63,8 @@ def schema_of(shape: Shape) -> dict[str, Any]:
             return {"type": "integer", "minimum": minimum, "maximum": maximum}
         case Duration():
             return {"type": "string", "pattern": _whole(DURATION)}
+        case Instant():
+            return {"type": "string", "pattern": _whole(INSTANT)}
         case Json() | Ignored():
             return {}
         case ListOf(item, at_least):
@@ -71,6 +76,8 @@ def schema_of(shape: Shape) -> dict[str, Any]:
             return {"type": "object", "propertyNames": names, "additionalProperties": schema_of(value)}
         case Record():
             return _record(shape)
+        case BooleanOr(record):
+            return {"anyOf": [schema_of(Boolean()), _record(record)]}
         case NotBuilt() | RefusedField():
             return {"not": {}}
         case _:

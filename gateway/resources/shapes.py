@@ -6,12 +6,14 @@ editors: what one accepts the other accepts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from gateway.resources.durations import SHORTEST
 from gateway.resources.problems import Severity
 
 NOTHING_REFUSED: Mapping[str, str] = MappingProxyType({})
@@ -32,6 +34,8 @@ class Syntax:
     """A regular expression for the whole text, in what Python and ECMA-262 share."""
     normalise: Callable[[str], str] = unchanged
     """The one spelling of what was written; raises ValueError with a sentence for what a pattern cannot tell."""
+    words: tuple[str, ...] = ()
+    """Some texts of this syntax, of which one may have been meant by what is none."""
 
 
 @frozen
@@ -42,6 +46,8 @@ class Text:
     mentions: bool = False
     """True takes `${` for itself, as in a regular expression; elsewhere it would be a reference that nobody
     expands, so it is a problem."""
+    shown: bool = True
+    """False where a credential may stand by mistake: no message repeats what was written."""
 
 
 @frozen
@@ -81,6 +87,14 @@ class WholeNumber:
 @frozen
 class Duration:
     """`1h30m`.  Becomes seconds, a float."""
+
+    shortest: float = SHORTEST
+    """In seconds."""
+
+
+@frozen
+class Instant:
+    """`2027-01-31T00:00:00Z`.  Becomes seconds of Unix time, a float."""
 
 
 @frozen
@@ -181,6 +195,25 @@ def as_mapping(values: Values) -> Any:
     return MappingProxyType(dict(values.decoded))
 
 
+def as_settings(values: Values) -> Any:
+    """The members that were written, by their names in Python: `firstContent` is `first_content`."""
+    return MappingProxyType(
+        {
+            _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name): value
+            for name, value in values.decoded.items()
+        }
+    )
+
+
+_CAPITAL = re.compile("[A-Z]")
+
+
+def operators_word(name: str) -> str:
+    """A name in Python as operators write it: `first_content` is `firstContent`."""
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
+
+
 @frozen
 class Record:
     """A mapping with known names."""
@@ -196,6 +229,13 @@ class Record:
     """What it becomes; called only when nothing in it is wrong."""
 
 
+@frozen
+class BooleanOr:
+    """`true` or `false`, or a mapping that says more than `true`.  Becomes a bool, or what the record becomes."""
+
+    record: Record
+
+
 Shape: TypeAlias = (
     Text
     | ExpandedText
@@ -204,10 +244,12 @@ Shape: TypeAlias = (
     | Boolean
     | WholeNumber
     | Duration
+    | Instant
     | Json
     | ListOf
     | MapOf
     | Record
+    | BooleanOr
     | NotBuilt
     | RefusedField
     | Ignored

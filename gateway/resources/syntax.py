@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gateway.resources.shapes import Syntax
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _DNS_NAME = rf"({_LABEL}\.){{0,126}}{_LABEL}\.?"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]{0,31}:"
 _IPV6 = r"\[?[0-9A-Fa-f.]{0,4}:[0-9A-Fa-f:.]{1,41}\]?"
 
 
@@ -35,6 +36,39 @@ def _ipv6(text: str) -> str:
         return str(IPv6Address(bare))
     except ValueError:
         raise ValueError("is neither a DNS name nor an IP address: a host has no port here") from None
+
+
+def _subject_alt_name(text: str) -> str:
+    """The one spelling, as `wire/peer.py` reads it from a certificate: each kind of name looks different."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        pass
+    if ":" in text:
+        if not re.match(_SCHEME, text):
+            raise ValueError("is neither a URI nor an IPv6 address")
+        return text
+    local, at, domain = text.rpartition("@")
+    return local + at + _normalised_host(domain)
+
+
+def _cidr(text: str) -> str:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"must be {_CIDR_MEANING}") from None
+    if "/" in text and network.network_address != ip_address(text.partition("/")[0]):
+        raise ValueError(f"must have no bits beyond its prefix, as in {network}")
+    return str(_unmapped(network))
+
+
+def _unmapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """The IPv4 network that an IPv4-mapped IPv6 one stands for (RFC 4291 §2.5.5.2), else the network itself."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        inner = network.network_address.ipv4_mapped
+        if inner is not None:
+            return IPv4Network((inner, network.prefixlen - 96))
+    return network
 
 
 def _lower(text: str) -> str:
@@ -70,6 +104,13 @@ SERVER_NAME = Syntax(
     "a DNS name (RFC 6066 §3)", rf"({_LABEL}\.){{0,126}}[A-Za-z_]([A-Za-z0-9_-]{{0,61}}[A-Za-z0-9_])?", _lower
 )
 CERTIFICATE_NAME = Syntax("a DNS name, an IP address or a URI", r"[!-~]{1,2048}")
+SUBJECT_ALT_NAME = Syntax(
+    "a DNS name without wildcard, a URI, an e-mail address or an IP address, as it stands in the certificate",
+    rf"{_DNS_NAME}|[!-9;-?A-~]{{1,256}}@{_DNS_NAME}|{_SCHEME}[!-~]{{1,2000}}|[0-9A-Fa-f:.]{{2,45}}",
+    _subject_alt_name,
+)
+_CIDR_MEANING = "an IPv4 or IPv6 network, such as 10.1.0.0/16, or a single address"
+CIDR = Syntax(_CIDR_MEANING, r"[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?", _cidr)
 URL_PATH = Syntax(
     "a path that begins with a slash, without query, fragment, blanks and characters beyond ASCII",
     r"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2}){0,2047}",

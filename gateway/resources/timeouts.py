@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from gateway.resources.shapes import Duration, Field, NotBuilt, Record, as_mapping
+from gateway.resources.shapes import Duration, Field, Record, as_settings
 
 UPSTREAM_TIMEOUTS = Record(
     (
         Field("connect", Duration(), "Name look-up and TCP connect together."),
         Field("headers", Duration(), "From the whole request being sent to the answer's head."),
-        Field("firstContent", NotBuilt()),
-        Field("idle", Duration(), "Between two pieces of the answer."),
-        Field("request", Duration(), "The exchange as a whole."),
+        Field(
+            "firstContent",
+            Duration(),
+            "From the whole request being sent to the first content of the answer.",
+        ),
+        Field("idle", Duration(), "Between two pieces of the answer's content."),
+        Field("request", Duration(), "The exchange as a whole, with every further attempt."),
     ),
-    build=as_mapping,
+    build=as_settings,
 )

@@ -1,145 +1,317 @@
 """Which tenants take their new resources, and which keep their last good ones.
 
-A tenant whose files do not compile goes on as it was, and every other tenant moves on.
+A tenant whose files cannot be used goes on as it was, and every other tenant moves on.  Who is unchanged, in
+unchanged surroundings, is not compiled again: the new generation holds the very same tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 
-from attrs import evolve, frozen
-
-from gateway.messages import Destination
 from gateway.resources import GatewayDocument, Resources
-from gateway.resources.problems import Problem, Report
-from gateway.snapshot.backends import DestinationKey
-from gateway.snapshot.compiling import Compilation, compile_snapshot, failed_tenants
-from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.tables import Snapshot
-from gateway.snapshot.written import Surroundings, TenantResources
+from gateway.resources.file_reading import DEFAULT_TENANT, BrokenProvider
+from gateway.resources.problems import Problem
+from gateway.resources.provider import LLMProvider
+from gateway.resources.reading import at_full_speed
+from gateway.resources.tenant import Tenant
+from gateway.snapshot.claims import NOTHING_GRANTED, Judgement, judge
+from gateway.snapshot.clients import Claim
+from gateway.snapshot.compiled import CompiledTenant
+from gateway.snapshot.compiling import snapshot_of
+from gateway.snapshot.context import Context
+from gateway.snapshot.destinations import Destinations
+from gateway.snapshot.exports import Exports, Offer
+from gateway.snapshot.generations import Generation, TenantState
+from gateway.snapshot.own_faults import own_faults
+from gateway.snapshot.still_written import StillWritten
+from gateway.snapshot.tenants import compile_tenant
+from gateway.snapshot.written import NOTHING_WRITTEN, Surroundings, TenantResources, by_tenant
 
 
-@frozen
-class Generation:
-    """One state of the whole configuration: what runs, and what of the files did not get there."""
-
-    snapshot: Snapshot
-    good: Mapping[str, TenantResources]
-    """What each tenant runs on."""
-    gateway: GatewayDocument | None
-    """The Gateway document that it runs on."""
-    stale: frozenset[str] = frozenset()
-    """Tenants that run on their last good resources, because their files do not compile."""
-    missing: frozenset[str] = frozenset()
-    """Tenants whose files do not compile, and that have nothing good to run on."""
-    problems: tuple[Problem, ...] = ()
-
-
-def adopt(resources: Resources, last: Generation | None, surroundings: Surroundings) -> Generation:
+def adopt(
+    resources: Resources,
+    last: Generation | None,
+    surroundings: Surroundings,
+    pace: Callable[[], None] = at_full_speed,
+) -> Generation:
     """Make the next generation from the files as they are now.
 
     :param last: the generation that runs, or None at the first start.
+    :param pace: called after each tenant; it may wait.
     """
-    written = _by_tenant(resources)
-    known_good = last.good if last is not None else {}
-    report = Report()
-    for problem in resources.problems:
-        report.add(problem)
-    refused = failed_tenants(resources.problems) | _tenants_of(resources.broken_files, known_good)
-    gateway = resources.gateway
-    if last is not None and _gateway_is_broken(resources, last.gateway):
-        gateway = last.gateway
-    held = {host: table.name for host, table in last.snapshot.anonymous.items()} if last is not None else {}
+    return _Adoption(resources, last, surroundings, pace).outcome()
 
-    # Each round takes back the new resources of at least one more tenant, so the rounds come to an end.
-    while True:
-        candidate = {
-            **{name: tenant for name, tenant in written.items() if name not in refused},
-            **{name: tenant for name, tenant in known_good.items() if name in refused},
-        }
-        compilation = compile_snapshot(candidate, gateway, surroundings, held)
-        # Who is left out for another's fault gets a second chance with what that one goes on with.
-        newly_refused = (compilation.failed - refused) or (compilation.left_out - refused)
-        for problem in compilation.problems:
-            if not newly_refused or problem.tenant in newly_refused:
-                report.add(problem)
-        if not newly_refused:
-            break
-        refused |= newly_refused
-    for problem in _further_errors(written, refused, gateway, surroundings, held, resources.unusable_hosts):
-        report.add(problem)
-    good = {
-        name: evolve(tenant, destinations=_destinations_of(name, compilation))
-        for name, tenant in candidate.items()
-        if name not in compilation.failed | compilation.left_out
-    }
-    named = {each.host for name in refused & written.keys() for each in written[name].all()}
-    named |= resources.unusable_hosts
-    return Generation(
-        snapshot=evolve(compilation.snapshot, withheld=_withheld(named, compilation.snapshot)),
-        good=MappingProxyType(good),
-        gateway=gateway,
-        stale=refused & good.keys(),
-        missing=refused - good.keys(),
-        problems=report.sorted(),
+
+def failed_tenants(problems: Iterable[Problem]) -> frozenset[str]:
+    """The tenants that these problems hold back."""
+    return frozenset(
+        problem.tenant for problem in problems if problem.severity == "error" and problem.tenant is not None
     )
 
 
-def _further_errors(
-    written: Mapping[str, TenantResources],
-    refused: frozenset[str],
-    gateway: GatewayDocument | None,
-    surroundings: Surroundings,
-    held: Mapping[str, str],
-    unusable_hosts: frozenset[str],
-) -> list[Problem]:
-    """What would be wrong with the refused tenants' new resources beside what refused them: all is told at once."""
-    if not refused:
-        return []
-    compilation = compile_snapshot(written, gateway, surroundings, held, unusable_hosts)
-    return [
-        problem
-        for problem in compilation.problems
-        if problem.severity == "error" and problem.tenant in refused
-    ]
+class _Adoption:
+    """One of them."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        last: Generation | None,
+        surroundings: Surroundings,
+        pace: Callable[[], None],
+    ) -> None:
+        self._resources = resources
+        self._surroundings = surroundings
+        self._pace = pace
+        self._states = last.tenants if last is not None else {}
+        self._held = last.granted if last is not None else NOTHING_GRANTED
+        self._running = {
+            name: state.compiled for name, state in self._states.items() if state.compiled is not None
+        }
+        self._good = {name: state.good for name, state in self._states.items() if state.good is not None}
+        self._written = by_tenant(resources, self._good, pace)
+        self._still_written = StillWritten(resources, self._written)
+        self._gateway = _usable_gateway(resources, last.gateway if last is not None else None)
+        self._destinations = Destinations(
+            surroundings.read_file,
+            surroundings.prepare_tls,
+            {key: place for state in self._states.values() for key, place in state.destinations.items()},
+        )
+        self._problems: dict[Problem, None] = dict.fromkeys(resources.problems)
+        self._refused: set[str] = set()
+        """Tenants whose newest files are not used."""
+        self._used = dict(self._written)
+        """What each tenant would run on."""
+        self._compiled: dict[str, CompiledTenant] = {}
+
+    def outcome(self) -> Generation:
+        faulty = self._tell_own_faults()
+        broken = _tenants_of(self._resources.broken_files, self._good)
+        self._refuse(faulty | broken | failed_tenants(self._resources.problems))
+        judgement = self._settle()
+        self._tell(judgement)
+        problems = _sorted(self._problems)
+        states = self._standings(problems)
+        snapshot = snapshot_of(
+            self._compiled, self._gateway, judgement, self._withheld(), self._missing_documents(), self._pace
+        )
+        return Generation(
+            snapshot=snapshot,
+            tenants=MappingProxyType(states),
+            gateway=self._gateway,
+            problems=problems,
+            granted=judgement.granted,
+            tls=frozenset(place.tls for place in snapshot.destinations if place.tls is not None),
+        )
+
+    # -- who is refused ------------------------------------------------------------------------------
+
+    def _tell_own_faults(self) -> set[str]:
+        """Who has some."""
+        faulty: set[str] = set()
+        for name, written in self._written.items():
+            faults = own_faults(name, written, self._surroundings, self._destinations)
+            if faults:
+                self._problems.update(dict.fromkeys(faults))
+                faulty.add(name)
+            self._pace()
+        return faulty
+
+    def _refuse(self, names: Iterable[str]) -> None:
+        """Let these tenants run on what they had, or on nothing."""
+        for name in names:
+            self._refused.add(name)
+            self._used.pop(name, None)
+            state = self._states.get(name)
+            if state is not None and state.good is not None:
+                self._used[name] = state.good
+                self._destinations.pin(state.destinations)
+
+    def _settle(self) -> Judgement:
+        """Compile everybody, and refuse, until nobody is left to be refused.
+
+        Each round takes back the new resources of at least one more tenant, so the rounds come to an end.
+        """
+        while True:
+            context = self._context(self._used, self._refused)
+            self._compile(context)
+            failed = {
+                name
+                for name, tenant in self._compiled.items()
+                if name not in self._refused and not tenant.is_whole
+            }
+            # Who offers something goes first: with what it goes on with, the others may find what they name.
+            falling: Collection[str] = {name for name in failed if self._offers_something(name)} or failed
+            told = [problem for name in falling for problem in self._compiled[name].problems]
+            if not falling:
+                withdrawn = frozenset(self._withdrawn())
+                judgement = judge(self._compiled, self._running, self._held, withdrawn, self._pace)
+                falling = judgement.newcomers - self._refused
+                told = [problem for problem in judgement.problems if problem.tenant in falling]
+            if not falling:
+                return judgement
+            self._problems.update(dict.fromkeys(told))
+            self._refuse(falling)
+
+    def _compile(self, context: Context) -> None:
+        names = {DEFAULT_TENANT, *self._used} - {self._surroundings.root_namespace}
+        for name in self._compiled.keys() - names:
+            del self._compiled[name]
+        for name in sorted(names):
+            running = self._running.get(name)
+            used = self._used.get(name, NOTHING_WRITTEN)
+            before = self._compiled.get(name, running)
+            self._compiled[name] = compile_tenant(
+                name,
+                used,
+                before if before is not None and before.resources is used else running,
+                running.owners if running is not None else {},
+                context,
+                lenient=name in self._refused,
+            )
+            self._pace()
+
+    def _offers_something(self, name: str) -> bool:
+        both = (self._written.get(name, NOTHING_WRITTEN), self._good.get(name, NOTHING_WRITTEN))
+        return any(provider.export_to for each in both for provider in each.providers)
+
+    def _withdrawn(self) -> Iterator[tuple[str, Claim]]:
+        for name in self._refused & self._good.keys():
+            for claim in self._still_written.withdrawn(name, self._good[name]):
+                yield name, claim
+
+    # -- what they are compiled in ---------------------------------------------------------------------
+
+    def _context(self, used: Mapping[str, TenantResources], unused: Iterable[str]) -> Context:
+        not_used = {name: self._written[name] for name in unused if name in self._written}
+        broken: dict[str, tuple[BrokenProvider, ...]] = {}
+        for provider in self._resources.broken_providers:
+            if provider.host is not None:
+                broken[provider.host] = (*broken.get(provider.host, ()), provider)
+        return Context(
+            surroundings=self._surroundings,
+            upstream_timeouts=self._gateway.upstream_timeouts if self._gateway is not None else {},
+            destinations=self._destinations,
+            exports=self._exports(used),
+            refused=self._exports(not_used),
+            broken=broken,
+        )
+
+    def _exports(self, tenants: Mapping[str, TenantResources]) -> Exports:
+        root = self._surroundings.root_namespace
+        offers = [
+            Offer(provider, audience)
+            for name in sorted(tenants)
+            for provider in tenants[name].providers
+            if (provider.export_to or name == root)
+            and self._surroundings.loads(provider)
+            and (audience := self._audience(provider)) is not None
+        ]
+        return Exports(
+            (offer.provider for offer in offers if offer.provider.tenant == root),
+            (offer for offer in offers if offer.provider.tenant != root and offer.audience),
+        )
+
+    def _audience(self, provider: LLMProvider) -> frozenset[str] | None:
+        """Who else may name a provider; None where nobody may, not even of the root namespace's."""
+        good = self._good.get(provider.tenant, NOTHING_WRITTEN)
+        if provider.tenant in self._refused and any(provider is each for each in good.providers):
+            return self._still_written.audience(provider)
+        return frozenset(provider.export_to)
+
+    # -- what came of it ---------------------------------------------------------------------------
+
+    def _tell(self, judgement: Judgement) -> None:
+        """Tell what is left: warnings, claims that nobody holds, and what else is wrong with who is refused."""
+        for name, tenant in self._compiled.items():
+            if name not in self._refused:
+                self._problems.update(dict.fromkeys(tenant.problems))
+        current = (problem for problem in judgement.problems if problem.tenant not in self._refused)
+        self._problems.update(dict.fromkeys(current))
+        if not self._refused:
+            return
+        everything = self._context({**self._used, **self._written}, ())
+        for name in sorted(self._refused & self._written.keys() - {self._surroundings.root_namespace}):
+            would_be = compile_tenant(name, self._written[name], None, {}, everything, lenient=False)
+            errors = (problem for problem in would_be.problems if problem.severity == "error")
+            self._problems.update(dict.fromkeys(errors))
+
+    def _standings(self, problems: Iterable[Problem]) -> dict[str, TenantState]:
+        of_tenant: dict[str, list[Problem]] = {}
+        for problem in problems:
+            if problem.tenant is not None:
+                of_tenant.setdefault(problem.tenant, []).append(problem)
+        states: dict[str, TenantState] = {}
+        for name in sorted({*self._used, *self._refused}):
+            state = self._state(name, tuple(of_tenant.get(name, ())))
+            last = self._states.get(name)
+            states[name] = last if last is not None and last.is_like(state) else state
+            self._pace()
+        return states
+
+    def _state(self, name: str, problems: tuple[Problem, ...]) -> TenantState:
+        good = self._used.get(name)
+        if good is None:
+            return TenantState(name, "missing", problems)
+        compiled = self._compiled.get(name)
+        refused = name in self._refused
+        return TenantState(
+            name,
+            "last_good" if refused else "current",
+            problems,
+            digest=self._digest(good, compiled),
+            good=good,
+            compiled=compiled,
+            destinations=self._states[name].destinations
+            if refused
+            else MappingProxyType(dict(self._destinations.of_all(good.providers, self._surroundings.loads))),
+        )
+
+    def _digest(self, good: TenantResources, compiled: CompiledTenant | None) -> str:
+        """Of a tenant's files and of those of the tenants whose providers it uses."""
+        owners = set(compiled.owners.values()) if compiled is not None else set()
+        digest = sha256(good.digest.encode())
+        for owner in sorted(owners):
+            digest.update(self._used[owner].digest.encode())
+        return digest.hexdigest()
+
+    def _missing_documents(self) -> Iterator[Tenant]:
+        """What says who the clients are of tenants that have nothing to run on."""
+        for name in sorted(self._refused & self._written.keys() - self._used.keys()):
+            yield from self._written[name].documents[:1]
+
+    def _withheld(self) -> set[str]:
+        """What is named by files that are not used, for tenants that anybody could reach."""
+        closed = {
+            name
+            for name in self._refused
+            if self._written.get(name, NOTHING_WRITTEN).is_identified
+            or self._good.get(name, NOTHING_WRITTEN).is_identified
+        }
+        written = (self._written[name] for name in self._refused & self._written.keys() - closed)
+        hosts = {resource.host for each in written for resource in each.answering()}
+        broken = (each for each in self._resources.broken_providers if each.tenant not in closed)
+        return hosts | {each.host for each in broken if each.host is not None}
 
 
-def _withheld(named: set[str], snapshot: Snapshot) -> HostTable[str]:
-    """What refused files name, and nobody answers for: a less specific route must not take it for its own."""
-    served = {pattern for pattern, _ in snapshot.anonymous.items()}
-    return HostTable((host, host) for host in named - served)
+def _usable_gateway(resources: Resources, last: GatewayDocument | None) -> GatewayDocument | None:
+    """The Gateway document, or the last good one where it has an error, or its file cannot be read."""
+    unreadable = last is not None and last.places.at("").file in resources.broken_files
+    faulty = any(problem.severity == "error" and problem.tenant is None for problem in resources.problems)
+    return last if last is not None and (unreadable or faulty) else resources.gateway
 
 
-def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> frozenset[str]:
+def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> set[str]:
     """The tenants that had something in one of these files when it could last be read."""
-    return frozenset(
+    if not files:
+        return set()
+    return {
         name
         for name, tenant in good.items()
         if any(resource.places.at("").file in files for resource in tenant.all())
-    )
-
-
-def _destinations_of(owner: str, compilation: Compilation) -> Mapping[DestinationKey, Destination]:
-    return MappingProxyType(
-        {key: place for key, place in compilation.destinations.items() if key[0] == owner}
-    )
-
-
-def _gateway_is_broken(resources: Resources, last: GatewayDocument | None) -> bool:
-    """Tell whether the Gateway document has an error, which is no tenant's, or its file cannot be read."""
-    if last is not None and last.places.at("").file in resources.broken_files:
-        return True
-    return any(problem.severity == "error" and problem.tenant is None for problem in resources.problems)
-
-
-def _by_tenant(resources: Resources) -> dict[str, TenantResources]:
-    """What was written, tenant by tenant; the root namespace, which is none, has its providers here too."""
-    names = resources.tenants | {provider.tenant for provider in resources.providers}
-    return {
-        name: TenantResources(
-            providers=tuple(each for each in resources.providers if each.tenant == name),
-            routes=tuple(each for each in resources.routes if each.tenant == name),
-        )
-        for name in sorted(names)
     }
+
+
+def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (problem.position, problem.path)))

@@ -1,94 +1,70 @@
-"""Resources -> tables, or every unresolved reference as a Problem.
-
-A tenant is the unit of failure: one that has an error is left out of the snapshot with its problems told, and
-every other tenant is compiled as if nothing had happened.
-"""
+"""Compiled tenants -> the snapshot that the gateway runs on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from attrs import frozen
-
-from gateway.messages import Destination
+from gateway.messages import Destination, PoolLimits
 from gateway.resources.gateway import GatewayDocument
-from gateway.resources.problems import Problem, Report
-from gateway.resources.reading import DEFAULT_TENANT
-from gateway.snapshot.backends import BackendBuilder, DestinationKey
-from gateway.snapshot.clashes import report_host_clashes
+from gateway.resources.tenant import Tenant
+from gateway.snapshot.claims import Judgement
+from gateway.snapshot.clients import ClientIndex
+from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.tables import GatewaySettings, Snapshot, TenantTable
-from gateway.snapshot.tenants import TenantCompiler
-from gateway.snapshot.written import Surroundings, TenantResources
+from gateway.snapshot.tables import (
+    BreakerName,
+    GatewaySettings,
+    HealthCheck,
+    ProviderName,
+    Snapshot,
+    TenantTable,
+    TurnsKey,
+)
 
 
-@frozen
-class Compilation:
-    """What came of it."""
-
-    snapshot: Snapshot
-    """Of all tenants without an error."""
-    problems: tuple[Problem, ...]
-    """Errors and warnings."""
-    destinations: Mapping[DestinationKey, Destination]
-    """Where the providers are."""
-    left_out: frozenset[str]
-    """The tenants that have no table, be it their own fault or that of a provider's owner."""
-
-    @property
-    def failed(self) -> frozenset[str]:
-        """The tenants that have an error."""
-        return failed_tenants(self.problems)
-
-
-def compile_snapshot(
-    tenants: Mapping[str, TenantResources],
+def snapshot_of(
+    tenants: Mapping[str, CompiledTenant],
     gateway: GatewayDocument | None,
-    surroundings: Surroundings,
-    held_hosts: Mapping[str, str] = MappingProxyType({}),
-    unusable_hosts: frozenset[str] = frozenset(),
-) -> Compilation:
-    """Make a snapshot.
+    judgement: Judgement,
+    named: Collection[str],
+    missing: Iterable[Tenant],
+    pace: Callable[[], None],
+) -> Snapshot:
+    """Put the snapshot together.
 
-    :param tenants: by name; the root namespace may be among them.
-    :param held_hosts: host pattern -> the anonymous tenant that answers for it now; it keeps what it has when
-        another one claims the same host.
-    :param unusable_hosts: of providers that are left out for errors told already: who names one is not blamed.
+    :param missing: documents of tenants that have nothing to run on.
+    :param named: hosts that are named by files that are not used: a less specific route must not answer for them.
+    :param pace: called after each tenant; it may wait.
     """
-    report = Report()
-    upstream_timeouts = gateway.upstream_timeouts if gateway else {}
-    known = {key: place for tenant in tenants.values() for key, place in tenant.destinations.items()}
-    builder = BackendBuilder(surroundings.read_file, surroundings.prepare_tls, known)
-    tables: dict[str, TenantTable] = {}
-    names = {*tenants, DEFAULT_TENANT} - {surroundings.root_namespace}
-    for name in sorted(names):
-        table = TenantCompiler(
-            name, tenants, upstream_timeouts, surroundings, builder, report, unusable_hosts
-        ).compiled()
-        if table is not None:
-            tables[name] = table
-    report_host_clashes(tables, tenants, held_hosts, report)
-    problems = report.sorted()
-    for name in failed_tenants(problems):
-        tables.pop(name, None)
-    routes = [route for table in tables.values() for _, route in table.routes.items()]
-    backends = [backend for route in routes for rule in route.rules for backend in rule.backends]
-    snapshot = Snapshot(
-        tenants=MappingProxyType(tables),
-        anonymous=HostTable((route.host, tables[route.tenant]) for route in routes),
-        withheld=HostTable(),
+    anonymous: dict[str, TenantTable] = {}
+    documents: list[Tenant] = []
+    destinations: dict[Destination, PoolLimits] = {}
+    turns_keys: set[TurnsKey] = set()
+    breaker_names: set[BreakerName] = set()
+    health_checks: dict[ProviderName, HealthCheck] = {}
+    for name, tenant in tenants.items():
+        for claim in (placed.claim for placed in tenant.claims):
+            if claim.kind == "host" and judgement.granted.get(claim) == name:
+                anonymous[claim.value] = tenant.table
+        if tenant.resources.document is not None:
+            documents.append(tenant.resources.document)
+        destinations.update(tenant.pool_limits)
+        turns_keys.update(tenant.turns_keys)
+        breaker_names.update(tenant.breaker_names)
+        health_checks.update(tenant.table.health_checks)
+        pace()
+    left_out = {claim.value for _, claim in judgement.left_out if claim.kind == "host"}
+    return Snapshot(
+        tenants=MappingProxyType({name: tenant.table for name, tenant in tenants.items()}),
+        anonymous=HostTable(anonymous.items()),
+        withheld=HostTable((host, host) for host in sorted({*named, *left_out} - anonymous.keys())),
         settings=_settings(gateway),
-        destinations=frozenset(backend.destination for backend in backends),
-        turns_keys=frozenset(rule.turns_key for route in routes for rule in route.rules),
-    )
-    return Compilation(snapshot, problems, builder.destinations, frozenset(names - tables.keys()))
-
-
-def failed_tenants(problems: Iterable[Problem]) -> frozenset[str]:
-    """The tenants that these problems hold back."""
-    return frozenset(
-        problem.tenant for problem in problems if problem.severity == "error" and problem.tenant is not None
+        destinations=MappingProxyType(destinations),
+        turns_keys=frozenset(turns_keys),
+        breaker_names=frozenset(breaker_names),
+        health_checks=MappingProxyType(health_checks),
+        clients=ClientIndex(documents, judgement.left_out, missing),
     )
 
 

@@ -7,28 +7,116 @@ are those of the resources.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
 from attrs import asdict
 
 from gateway.messages import TlsSettings
-from gateway.snapshot.tables import Backend, Match, RouteTable, RuleTable, Snapshot
+from gateway.policy.retrying import RetryPolicy
+from gateway.resources.problems import Problem
+from gateway.resources.shapes import operators_word
+from gateway.resources.tenant import Tenant
+from gateway.snapshot.tables import (
+    Backend,
+    GatewaySettings,
+    HeaderEdit,
+    HealthCheck,
+    Match,
+    RouteTable,
+    RuleTable,
+    Snapshot,
+    Stickiness,
+    TenantTable,
+)
 
 Description = dict[str, object]
 
 
-def describe(snapshot: Snapshot) -> Description:
-    """Describe the whole."""
-    hosts: dict[str, list[str]] = {}
-    for host, tenant in snapshot.anonymous.items():
-        hosts.setdefault(tenant.name, []).append(host)
+def describe(table: TenantTable, anonymous_hosts: Iterable[str]) -> Description:
+    """What one tenant runs on.
+
+    :param anonymous_hosts: those on which anybody reaches it.
+    """
     return {
-        "settings": {name: value for name, value in asdict(snapshot.settings).items() if value is not None},
-        "tenants": {
-            name: {
-                "anonymousHosts": sorted(hosts.get(name, ())),
-                "routes": [_route(route) for _, route in tenant.routes.items()],
-            }
-            for name, tenant in sorted(snapshot.tenants.items())
-        },
+        "anonymousHosts": sorted(anonymous_hosts),
+        "routes": [_route(route) for _, route in table.routes.items()],
+        "healthChecks": [_health_check(check) for check in table.health_checks.values()],
+    }
+
+
+def anonymous_hosts(snapshot: Snapshot) -> dict[str, list[str]]:
+    """By tenant, the hosts on which anybody reaches it."""
+    hosts: dict[str, list[str]] = {}
+    for host, table in snapshot.anonymous.items():
+        hosts.setdefault(table.name, []).append(host)
+    return hosts
+
+
+def describe_clients(document: Tenant | None) -> list[Description] | None:
+    """Who the tenant's clients are and by what they are known; None for an anonymous tenant.
+
+    Of a key's hash its first digits are shown, which tell keys apart and are no help in finding one.
+    """
+    if document is None or document.clients is None:
+        return None
+    return [
+        {
+            "name": client.name,
+            "labels": dict(client.labels),
+            "keys": [
+                {
+                    "hash": f"sha256:{key.digest[:_DIGITS]}…",
+                    "notAfter": None if key.not_after is None else shown_time(key.not_after),
+                }
+                for key in client.keys
+            ],
+            "certificates": list(client.certificates),
+            "sourceCIDRs": list(client.networks),
+        }
+        for client in document.clients
+    ]
+
+
+_DIGITS = 8
+
+
+def describe_settings(settings: GatewaySettings) -> Description:
+    """What the Gateway document sets."""
+    return {name: value for name, value in asdict(settings).items() if value is not None}
+
+
+def describe_problem(problem: Problem) -> Description:
+    """A problem, and where it is."""
+    place = problem.position
+    return {
+        "file": place.file,
+        "line": place.line,
+        "column": place.column,
+        "field": problem.path,
+        "message": problem.message,
+    }
+
+
+def shown_time(seconds: float) -> str:
+    """Unix time as ISO 8601 has it, in UTC, to the second."""
+    within = max(_FIRST, min(int(seconds), _LAST))
+    return datetime.fromtimestamp(within, UTC).isoformat().replace("+00:00", "Z")
+
+
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+"""Of the years 1 to 9999, which is as far as ISO 8601 goes without agreement; with its offset a date may be beyond."""
+
+
+def _health_check(check: HealthCheck) -> Description:
+    return {
+        "provider": check.backend.provider,
+        "owner": check.backend.owner,
+        "operation": check.operation.value if check.operation is not None else None,
+        "target": "(hidden)" if check.is_hidden else check.target.decode(),
+        "bodySet": check.body is not None,
+        "interval": check.interval,
+        "timeout": check.timeout,
     }
 
 
@@ -45,16 +133,53 @@ def _rule(rule: RuleTable) -> Description:
     return {
         "name": rule.name,
         "matches": [_match(match) for match in rule.matches],
+        "headers": {"request": _edit(rule.headers.request), "response": _edit(rule.headers.answer)},
+        "sticky": _stickiness(rule.sticky),
         "backends": [_backend(backend) for backend in rule.backends],
+        "fallback": [_backend(backend) for backend in rule.fallback],
+        "retries": _retries(rule.retries),
+        "fallbackOn": sorted(rule.fallback_on),
+        "hedge": None if rule.hedge_after is None else {"after": rule.hedge_after},
+        "mirror": None
+        if rule.mirror is None
+        else {**_backend(rule.mirror.backend), "percent": rule.mirror.percent},
+        "onStreamBreak": "continue" if rule.continues else "error",
+        "onClientDisconnect": "drain" if rule.drains else "cancel",
+        "onAllOpen": "leastBad" if rule.tries_least_bad else "error",
+        "keepAlive": rule.keep_alive,
+    }
+
+
+def _retries(policy: RetryPolicy) -> Description:
+    return {
+        "attempts": policy.attempts,
+        "retryOn": None if policy.retry_on is None else sorted(policy.retry_on),
+        "backoff": {"base": policy.base, "max": policy.max},
+        "perTryTimeout": policy.per_try,
+        "maxWait": policy.max_wait,
     }
 
 
 def _match(match: Match) -> Description:
     return {
-        "headers": [header.text for header in match.headers],
+        "conditions": [condition.text for condition in match.conditions],
         "sourceLabels": dict(match.source_labels),
         "gateways": sorted(match.gateways),
     }
+
+
+def _edit(edit: HeaderEdit) -> Description:
+    return {
+        "set": [name.decode() for name, _ in edit.set],
+        "add": [name.decode() for name, _ in edit.added],
+        "remove": sorted(name.decode() for name in edit.removed),
+    }
+
+
+def _stickiness(sticky: Stickiness | None) -> Description | None:
+    if sticky is None:
+        return None
+    return {"client": True} if sticky.header is None else {"header": sticky.header.decode()}
 
 
 def _backend(backend: Backend) -> Description:
@@ -70,9 +195,17 @@ def _backend(backend: Backend) -> Description:
         "stream": backend.stream,
         "destination": str(destination),
         "tls": None if destination.tls is None else _tls(destination.tls),
-        "timeouts": asdict(backend.timeouts),
-        "apiKeySet": backend.api_key is not None,
+        "timeouts": _camel(asdict(backend.timeouts)),
+        "connectionPool": _camel(asdict(backend.pool)),
+        "outlierDetection": _camel(asdict(backend.outlier)),
+        "prefill": {"field": backend.prefill_field} if backend.prefill_field else backend.prefill,
+        "apiKeySet": backend.keys[0].secret is not None,
+        "apiKeys": [{"name": key.name, "weight": key.weight} for key in backend.keys if key.name],
     }
+
+
+def _camel(settings: Mapping[str, object]) -> Description:
+    return {operators_word(name): value for name, value in settings.items()}
 
 
 def _tls(tls: TlsSettings) -> Description:

@@ -1,18 +1,28 @@
-"""Request -> tenant -> route -> rule."""
+"""Request -> tenant -> route -> rule, and by what it sticks to a backend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 from gateway.messages import RequestHead
-from gateway.snapshot.tables import Match, RouteTable, RuleTable, Snapshot, TenantTable
+from gateway.snapshot.clients import KnownClient
+from gateway.snapshot.tables import Match, RouteTable, RuleTable, Snapshot, Stickiness, TenantTable
 
 NO_LABELS: Mapping[str, str] = {}
 """The labels of a client that nobody has told apart."""
 
 
-def tenant_for(snapshot: Snapshot, head: RequestHead) -> TenantTable | None:
-    """Whose request this is: the anonymous tenant that names the host."""
+def tenant_for(
+    snapshot: Snapshot, head: RequestHead, client: KnownClient | None = None
+) -> TenantTable | None:
+    """Whose request this is: the known client's own tenant, or else the anonymous one that names the host.
+
+    :param client: who is asking; None where nobody knows.
+    """
+    if client is not None:
+        return snapshot.tenants.get(client.tenant)
     return snapshot.anonymous.find(head.host)
 
 
@@ -27,11 +37,16 @@ def route_for(tenant: TenantTable, host: str, listener: str) -> RouteTable | Non
 
 
 def rule_for(
-    route: RouteTable, head: RequestHead, listener: str, source_labels: Mapping[str, str] = NO_LABELS
+    route: RouteTable,
+    head: RequestHead,
+    listener: str,
+    source_labels: Mapping[str, str] = NO_LABELS,
+    model: str | None = None,
 ) -> RuleTable | None:
     """The first rule of which some block of matches holds.
 
     :param source_labels: those of the calling client.
+    :param model: what the client asked for in its body; None where it did not say, or the body is unread.
     """
     values = head.values
     for rule in route.rules:
@@ -42,16 +57,71 @@ def rule_for(
                 if not header.holds(values.get(header.name)):
                     break
             else:
-                if _suits_caller(match, listener, source_labels):
+                if match.only_headers or _suits(match, head, listener, source_labels, model):
                     return rule
     return None
 
 
-def _suits_caller(match: Match, listener: str, source_labels: Mapping[str, str]) -> bool:
+def block_for(
+    rule: RuleTable,
+    head: RequestHead,
+    listener: str,
+    source_labels: Mapping[str, str] = NO_LABELS,
+    model: str | None = None,
+) -> int | None:
+    """Which of the rule's blocks holds, by its index; None where the rule asks for nothing or none does."""
+    for index, match in enumerate(rule.matches):
+        if all(header.holds(head.values.get(header.name)) for header in match.headers) and _suits(
+            match, head, listener, source_labels, model
+        ):
+            return index
+    return None
+
+
+def sticky_value(
+    sticky: Stickiness, head: RequestHead, client: KnownClient | None, address: str
+) -> bytes | None:
+    """By what the request sticks to a backend; None where it has nothing of the kind, and takes turns.
+
+    :param client: who is asking; None where nobody knows.
+    :param address: the IP address that the request comes from; empty where it has none.
+    """
+    if sticky.header is not None:
+        return head.values.get(sticky.header) or None
+    if client is not None:
+        return f"{client.tenant}/{client.name}".encode()
+    return address.encode() or None
+
+
+def _suits(
+    match: Match, head: RequestHead, listener: str, source_labels: Mapping[str, str], model: str | None
+) -> bool:
+    """Tell whether all holds that a block asks beside headers."""
+    if match.path is not None and not match.path.holds(head.path):
+        return False
+    if match.method is not None and not match.method.holds(head.method):
+        return False
+    if match.query:
+        parameters = _parameters(head.query)
+        for parameter in match.query:
+            if not parameter.holds(parameters.get(parameter.name)):
+                return False
+    if match.model is not None and not match.model.holds(model.encode() if model is not None else None):
+        return False
     for name, label in match.source_labels:
         if source_labels.get(name) != label:
             return False
     return _answers_on(match.gateways, listener)
+
+
+@lru_cache(maxsize=1)  # every block of every rule asks about the same query
+def _parameters(query: bytes) -> Mapping[bytes, bytes]:
+    """A query's parameters, percent-decoded; of several with one name the first counts, as in Envoy."""
+    parameters: dict[bytes, bytes] = {}
+    for part in query.split(b"&") if query else ():
+        name, _, value = part.partition(b"=")
+        parameters.setdefault(unquote_to_bytes(name), unquote_to_bytes(value))
+    return parameters
 
 
 def _answers_on(gateways: frozenset[str], listener: str) -> bool:

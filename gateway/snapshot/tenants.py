@@ -1,108 +1,172 @@
-"""One tenant's resources -> its table, or every unresolved reference as a Problem."""
+"""One tenant's resources -> its table, and every reference that leads nowhere as a Problem."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
-from gateway.messages import Timeouts
-from gateway.resources.problems import Places, Problem, Report, Severity, below, suggestion
+from gateway.errors import GatewayError
+from gateway.messages import Destination, PoolLimits, Timeouts
+from gateway.resources.backend_refs import BackendRef
+from gateway.resources.file_reading import DEFAULT_TENANT
+from gateway.resources.problems import Places, Problem, Report, Severity, below
 from gateway.resources.provider import LLMProvider
-from gateway.resources.reading import DEFAULT_TENANT
-from gateway.resources.route import BackendRef, LLMRoute, Rule
-from gateway.snapshot.backends import BackendBuilder, UnusableFileError
-from gateway.snapshot.conditions import match_of
+from gateway.resources.route import LLMRoute, Rule
+from gateway.snapshot.backends import backend_of
+from gateway.snapshot.clients import Claim, claims_of, known_clients
+from gateway.snapshot.compiled import CompiledTenant, PlacedClaim
+from gateway.snapshot.conditions import match_of, stickiness_of
+from gateway.snapshot.context import Context
+from gateway.snapshot.destinations import DestinationKey, UnusableFileError, key_of
+from gateway.snapshot.exports import Contested
+from gateway.snapshot.health_checks import health_check_of
 from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.tables import Backend, RouteTable, RuleTable, TenantTable
-from gateway.snapshot.written import Surroundings, TenantResources
+from gateway.snapshot.lost_references import why_lost
+from gateway.snapshot.retry_policies import retry_policy_of
+from gateway.snapshot.rule_headers import overruled, rule_headers_of
+from gateway.snapshot.tables import (
+    Backend,
+    HealthCheck,
+    Mirror,
+    ProviderName,
+    RouteTable,
+    RuleHeaders,
+    RuleTable,
+    TenantTable,
+)
+from gateway.snapshot.written import TenantResources
 
 
-class TenantCompiler:
+def compile_tenant(
+    name: str,
+    resources: TenantResources,
+    last: CompiledTenant | None,
+    owners: Mapping[str, str],
+    context: Context,
+    *,
+    lenient: bool,
+) -> CompiledTenant:
+    """Compile one tenant.
+
+    :param last: it is the outcome where it was made from the same things.
+    :param owners: whose providers it runs on now, by host, as far as they are not its own.
+    :param lenient: the problems do not matter, as of what was good before.
+    """
+    foreign = dict(_foreign(name, resources, owners, context))
+    if (
+        last is not None
+        and last.resources is resources
+        and (lenient or last.is_whole)
+        and last.upstream_timeouts == context.upstream_timeouts
+        and last.foreign == foreign
+        and _are_where_they_were(last, context)
+    ):
+        return last
+    return _TenantCompiler(name, resources, foreign, context).compiled()
+
+
+def _foreign(
+    name: str, resources: TenantResources, owners: Mapping[str, str], context: Context
+) -> Iterator[tuple[str, LLMProvider | Contested | None]]:
+    own = {provider.host for provider in resources.providers if context.surroundings.loads(provider)}
+    for host in sorted(resources.named_hosts - own):
+        yield host, context.exports.find(host, name, owners.get(host))
+    if name == DEFAULT_TENANT:
+        # The root namespace's providers answer on their own hosts, and somebody has to be asked.
+        for host, provider in context.exports.root.items():
+            if host not in own and context.exports.find(host, name, owners.get(host)) is provider:
+                yield host, provider
+
+
+def _are_where_they_were(last: CompiledTenant, context: Context) -> bool:
+    providers = (*last.resources.providers, *(each for each in last.foreign.values() if each is not None))
+    by_name = {(each.tenant, each.name): each for each in providers if isinstance(each, LLMProvider)}
+    try:
+        return all(
+            context.destinations.at(key, by_name[key[:2]]) == place
+            for key, place in last.destinations.items()
+        )
+    except UnusableFileError:
+        return False
+
+
+class _TenantCompiler:
     """Compiles one tenant, gathering its problems."""
 
     def __init__(
         self,
         name: str,
-        tenants: Mapping[str, TenantResources],
-        upstream_timeouts: Mapping[str, float],
-        surroundings: Surroundings,
-        builder: BackendBuilder,
-        report: Report,
-        unusable_hosts: frozenset[str],
+        resources: TenantResources,
+        foreign: Mapping[str, LLMProvider | Contested | None],
+        context: Context,
     ) -> None:
         self.name = name
-        self._report = report
-        self._unusable_hosts = unusable_hosts
-        self._failed = False
-        self._own = tenants.get(name, TenantResources())
-        self._tenants = tenants
-        self._upstream_timeouts = upstream_timeouts
-        self._surroundings = surroundings
-        self._builder = builder
+        self._resources = resources
+        self._foreign = foreign
+        self._context = context
+        self._report = Report()
+        loads = context.surroundings.loads
+        self._own = {provider.host: provider for provider in resources.providers if loads(provider)}
+        self._destinations: dict[DestinationKey, Destination] = {}
+        self._pool_limits: dict[Destination, PoolLimits] = {}
+        self._checked: dict[ProviderName, LLMProvider] = {}
+        """The providers in use that are asked for their health."""
 
-    def compiled(self) -> TenantTable | None:
-        """The tenant's table, or None where it has an error."""
-        self._refuse_twins("provider", self._own.providers)
-        self._refuse_twins("route", self._own.routes)
-        visible = self._visible_providers()
-        routes = [self._route(route, visible) for route in self._own.routes]
+    def compiled(self) -> CompiledTenant:
+        routes = [self._route(route) for route in self._resources.routes]
         routed = {route.host for route in routes}
-        routes += [
-            self._implicit_route(provider)
-            for host, provider in visible.items()
-            if host not in routed and self._answers_for(provider)
-        ]
+        implicit = [provider for host, provider in self._answered().items() if host not in routed]
+        routes += [self._implicit_route(provider) for provider in implicit]
         self._warn_of_unused_configs(routes)
-        if self._failed:
-            return None
-        return TenantTable(name=self.name, routes=HostTable((route.host, route) for route in routes))
+        return CompiledTenant(
+            table=TenantTable(
+                name=self.name,
+                routes=HostTable((route.host, route) for route in routes),
+                clients=known_clients(self._resources.document),
+                health_checks=MappingProxyType(dict(self._health_checks())),
+            ),
+            problems=self._report.sorted(),
+            claims=tuple(self._claims(implicit)),
+            turns_keys=frozenset(rule.turns_key for route in routes for rule in route.rules),
+            breaker_names=frozenset(
+                key.breaker_name
+                for route in routes
+                for rule in route.rules
+                for backend in rule.every_backend
+                for key in backend.keys
+            ),
+            destinations=self._destinations,
+            pool_limits=self._pool_limits,
+            resources=self._resources,
+            foreign=self._foreign,
+            upstream_timeouts=self._context.upstream_timeouts,
+        )
 
-    # -- providers -------------------------------------------------------------------------------
-
-    def _visible_providers(self) -> dict[str, LLMProvider]:
-        """By host.  A tenant's own shadows an exported one, and a tenant's export one of the root namespace."""
-        root = self._surroundings.root_namespace
-        visible: dict[str, LLMProvider] = {}
-        foreign = sorted((name for name in self._tenants if name != self.name), key=lambda name: name != root)
-        for owner in (*foreign, self.name):
-            for provider in self._tenants.get(owner, TenantResources()).providers:
-                shared = owner in (self.name, root) or {"*", self.name} & set(provider.export_to)
-                if shared and self._is_loaded(provider):
-                    visible[provider.host] = provider
-        return visible
-
-    def _is_loaded(self, provider: LLMProvider) -> bool:
-        labels = self._surroundings.labels
-        return all(labels.get(key) == value for key, value in provider.workload_labels.items())
-
-    def _answers_for(self, provider: LLMProvider) -> bool:
+    def _answered(self) -> dict[str, LLMProvider]:
         """A provider answers on its own host for its owner; those of the root namespace for the default tenant."""
-        if provider.tenant == self._surroundings.root_namespace:
-            return self.name == DEFAULT_TENANT
-        return provider.tenant == self.name
+        answered = dict(self._own)
+        if self.name == DEFAULT_TENANT:
+            root = self._context.exports.root
+            answered.update(
+                (host, root[host])
+                for host in root
+                if host not in self._own and self._foreign.get(host) is root[host]
+            )
+        return answered
 
-    def _refuse_twins(self, kind: str, resources: Iterable[LLMProvider | LLMRoute]) -> None:
-        names: dict[str, LLMProvider | LLMRoute] = {}
-        hosts: dict[str, LLMProvider | LLMRoute] = {}
-        for resource in resources:
-            first = names.setdefault(resource.name, resource)
-            if first is not resource:
-                where = first.places.at("metadata.name")
-                self._error(
-                    resource.places, "metadata.name", f"a {kind} named {resource.name} is at {where} too"
-                )
-                continue
-            first = hosts.setdefault(resource.host, resource)
-            if first is not resource:
-                where = first.places.at("spec.host")
-                self._error(
-                    resource.places,
-                    "spec.host",
-                    f"{kind} {first.name} at {where} has the host {resource.host} too",
-                )
+    def _claims(self, implicit: Iterable[LLMProvider]) -> Iterator[PlacedClaim]:
+        document = self._resources.document
+        if document is not None and document.clients is not None:
+            for claim, path in claims_of(document):
+                yield PlacedClaim(claim, document.places, path)
+            return
+        answering: Iterable[LLMProvider | LLMRoute] = (*self._resources.routes, *implicit)
+        for resource in answering:
+            yield PlacedClaim(Claim("host", resource.host), resource.places, "spec.host")
 
     # -- routes ----------------------------------------------------------------------------------
 
-    def _route(self, route: LLMRoute, visible: Mapping[str, LLMProvider]) -> RouteTable:
+    def _route(self, route: LLMRoute) -> RouteTable:
         rules: list[RuleTable] = []
         reached = True
         for index, rule in enumerate(route.rules):
@@ -112,7 +176,7 @@ class TenantCompiler:
                     f"spec.rules[{index}]",
                     "is never reached: a rule above it matches everything",
                 )
-            rules.append(self._rule(route, index, rule, visible))
+            rules.append(self._rule(route, index, rule))
             reached = reached and bool(rule.matches)
         return RouteTable(
             tenant=self.name,
@@ -122,76 +186,137 @@ class TenantCompiler:
             rules=tuple(rules),
         )
 
-    def _rule(self, route: LLMRoute, index: int, rule: Rule, visible: Mapping[str, LLMProvider]) -> RuleTable:
+    def _rule(self, route: LLMRoute, index: int, rule: Rule) -> RuleTable:
         name = rule.name or f"rules[{index}]"
-        backends: list[Backend] = []
-        for number, reference in enumerate(rule.backend_refs):
-            path = f"spec.rules[{index}].backendRefs[{number}].providerHost"
-            provider = visible.get(reference.provider_host)
-            if provider is None:
-                if reference.provider_host in self._unusable_hosts:
-                    self._failed = True  # the provider's own errors are told already
-                else:
-                    self._error(route.places, path, self._no_such_provider(reference.provider_host, visible))
-                continue
-            backend = self._backend(provider, reference, route.name, name, rule)
-            if backend is not None:
-                backends.append(backend)
+        headers = rule_headers_of(rule.headers, route.from_outside)
+        path = f"spec.rules[{index}]"
+
+        def referenced(references: Iterable[BackendRef], field_name: str) -> Iterator[Backend]:
+            for number, reference in enumerate(references):
+                place = f"{path}.{field_name}[{number}]"
+                yield from self._referenced(route, rule, name, reference, place, headers)
+
+        backends = list(referenced(rule.backend_refs, "backendRefs"))
+        fallback = list(referenced(rule.fallback, "fallback"))
+        mirrored: list[Backend] = []
+        if rule.mirror is not None:
+            reference = rule.mirror.backend_ref
+            mirrored += self._referenced(route, rule, name, reference, f"{path}.mirror", headers)
+        for backend in (*backends, *fallback, *mirrored):
+            for header in overruled(headers.request, backend):
+                self._warning(
+                    route.places,
+                    f"{path}.headers.request",
+                    f"leaves {header} as provider {backend.provider} has it, which sets it itself",
+                )
+        if len(backends) > 1 and not any(backend.weight for backend in backends):
+            backends = []  # of those that are left none was ever to be chosen
         return RuleTable(
             name=name,
             matches=tuple(match_of(match) for match in rule.matches),
             backends=tuple(backends),
             weights=tuple(backend.weight for backend in backends),
             turns_key=(self.name, route.name, name),
+            headers=headers,
+            sticky=stickiness_of(rule.sticky),
+            fallback=tuple(fallback),
+            retries=retry_policy_of(rule.retries),
+            fallback_on=frozenset(rule.fallback_on),
+            continues=rule.on_stream_break == "continue",
+            drains=rule.on_client_disconnect == "drain",
+            tries_least_bad=rule.on_all_open == "leastBad",
+            hedge_after=rule.hedge_after,
+            mirror=Mirror(mirrored[0], rule.mirror.percent) if rule.mirror is not None and mirrored else None,
+            keep_alive=rule.keep_alive,
         )
+
+    def _referenced(
+        self,
+        route: LLMRoute,
+        rule: Rule,
+        rule_name: str,
+        reference: BackendRef,
+        path: str,
+        headers: RuleHeaders,
+    ) -> Iterator[Backend]:
+        """What a rule names; nothing where that leads nowhere, which is then told."""
+        path += ".providerHost"
+        provider = self._own.get(reference.provider_host) or self._foreign.get(reference.provider_host)
+        if not isinstance(provider, LLMProvider):
+            self._leads_nowhere(route.places, path, reference.provider_host, provider)
+            return
+        try:
+            yield self._backend(provider, reference, route.name, rule_name, rule, headers)
+        except UnusableFileError as bad:
+            self._unusable(route.places, path, provider, bad)
 
     def _implicit_route(self, provider: LLMProvider) -> RouteTable:
         """A provider without a route is reachable by its host, with its default configuration."""
-        reference = BackendRef(provider_host=provider.host, weight=None, host_rewrite=None, model=None)
-        backend = self._backend(provider, reference, "", "", None)
+        backends: tuple[Backend, ...] = ()
+        try:
+            backends = (self._backend(provider, _reference_to(provider), "", "", None, RuleHeaders()),)
+        except UnusableFileError as bad:
+            self._unusable(provider.places, "spec.host", provider, bad)
         rule = RuleTable(
             name="",
             matches=(),
-            backends=(backend,) if backend is not None else (),
-            weights=(1,),
+            backends=backends,
+            weights=(1,) * len(backends),
             turns_key=(self.name, "", provider.host),
         )
         return RouteTable(tenant=self.name, name="", host=provider.host, gateways=frozenset(), rules=(rule,))
 
     def _backend(
-        self, provider: LLMProvider, reference: BackendRef, route: str, rule: str, written: Rule | None
-    ) -> Backend | None:
+        self,
+        provider: LLMProvider,
+        reference: BackendRef,
+        route: str,
+        rule: str,
+        written: Rule | None,
+        rule_headers: RuleHeaders,
+    ) -> Backend:
         timeouts = {
-            **self._upstream_timeouts,
+            **self._context.upstream_timeouts,
             **provider.timeouts,
             **(written.timeouts if written is not None else {}),
         }
-        try:
-            return self._builder.backend(
-                provider,
-                reference,
-                tenant=self.name,
-                route=route,
-                rule=rule,
-                rule_name=written.name if written is not None else None,
-                timeouts=Timeouts(**timeouts),
-            )
-        except UnusableFileError as bad:
-            self._failed = True
-            # Its owner is to blame, who may be another tenant.
-            self._report.add(
-                Problem(provider.places.at(bad.path), bad.path, bad.sentence, tenant=provider.tenant)
-            )
-            return None
+        backend = backend_of(
+            provider,
+            reference,
+            self._context.destinations,
+            tenant=self.name,
+            route=route,
+            rule=rule,
+            rule_name=written.name if written is not None else None,
+            timeouts=Timeouts(**timeouts),
+            rule_headers=rule_headers,
+        )
+        self._destinations[key_of(provider, backend.destination.in_process)] = backend.destination
+        self._pool_limits[backend.destination] = backend.pool
+        if provider.health_check is not None and backend.name not in self._checked:
+            self._checked[backend.name] = provider
+        return backend
 
-    def _no_such_provider(self, host: str, visible: Mapping[str, LLMProvider]) -> str:
-        for provider in self._own.providers:
-            if provider.host == host:
-                selector = ", ".join(f"{key}: {value}" for key, value in provider.workload_labels.items())
-                return (
-                    f"its provider is not loaded here: the workloadSelector ({selector}) does not fit --label"
-                )
-        return f"no provider has the host {host}{suggestion(host, visible)}"
+    def _health_checks(self) -> Iterator[tuple[ProviderName, HealthCheck]]:
+        for name, provider in list(self._checked.items()):
+            assert provider.health_check is not None
+            try:
+                backend = self._backend(provider, _reference_to(provider), "", "", None, RuleHeaders())
+                yield name, health_check_of(provider.health_check, backend)
+            except (UnusableFileError, GatewayError):
+                continue  # its own faults are told where they are
+
+    # -- references that lead nowhere ----------------------------------------------------------------
+
+    def _leads_nowhere(self, places: Places, path: str, host: str, found: Contested | None) -> None:
+        message = why_lost(host, found, self.name, self._resources, self._own, self._context)
+        if message is not None:
+            self._add(places, path, message, "error")
+
+    def _unusable(self, places: Places, path: str, provider: LLMProvider, bad: UnusableFileError) -> None:
+        if provider.tenant != self.name:  # its own faults are told where they are
+            message = f"the provider with the host {provider.host} cannot be used: {bad.sentence}"
+            self._add(places, path, message, "error")
 
     # -- warnings --------------------------------------------------------------------------------
 
@@ -200,12 +325,10 @@ class TenantCompiler:
             (backend.provider, rule.name)
             for route in routes
             for rule in route.rules
-            for backend in rule.backends
+            for backend in rule.every_backend
             if backend.owner == self.name
         }
-        for provider in self._own.providers:
-            if not self._is_loaded(provider):
-                continue
+        for provider in self._own.values():
             for name in provider.route_configs:
                 if (provider.name, name) not in used:
                     self._warning(
@@ -214,12 +337,13 @@ class TenantCompiler:
                         f"no rule named {name} refers to this provider",
                     )
 
-    def _error(self, places: Places, path: str, message: str) -> None:
-        self._failed = True
-        self._add(places, path, message, "error")
-
     def _warning(self, places: Places, path: str, message: str) -> None:
         self._add(places, path, message, "warning")
 
     def _add(self, places: Places, path: str, message: str, severity: Severity) -> None:
         self._report.add(Problem(places.at(path), path, message, severity, self.name))
+
+
+def _reference_to(provider: LLMProvider) -> BackendRef:
+    """Names a provider as it is."""
+    return BackendRef(provider_host=provider.host, weight=None, host_rewrite=None, model=None)

@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.resources import documents
 from gateway.resources.documents import read_documents
 from gateway.resources.nodes import Mapped, Node, Scalar, Sequence
 from gateway.resources.sources import SourceFile
@@ -196,3 +197,24 @@ def test_what_pyyaml_writes_is_read_as_it_was(tree: dict[str, object], flow: boo
     (document,) = contents.documents
     if not document.mistakes:  # PyYAML writes anchors where one object stands twice
         assert plain(document.root) == tree
+
+
+def test_without_libyaml_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [
+        "a: 1\n---\nb: [x, {c: 'd'}]\n",
+        "a: &x 1\nb: *x\na: 2\n",
+        "a: |\n  text\n  more\n# end\n",
+        "- !t x\n",
+        "a: [" * 70,
+    ]
+
+    def read_all() -> list[object]:
+        contents = [read_documents(SourceFile("f", "", text.encode())) for text in texts]
+        return [(each.root, each.mistakes) for content in contents for each in content.documents]
+
+    assert documents.LOADER is yaml.CSafeLoader
+    by_libyaml = read_all()
+    monkeypatch.setattr(documents, "LOADER", yaml.SafeLoader)
+    assert read_all() == by_libyaml
+    (mistake,) = read_documents(SourceFile("f", "", texts[-1].encode())).mistakes
+    assert mistake.message == "nested deeper than 64 levels"

@@ -44,6 +44,13 @@ def test_what_is_no_duration(text: str) -> None:
         parse_duration(text)
 
 
+def test_a_field_may_want_more() -> None:
+    assert parse_duration("1s", shortest=1.0) == 1.0
+    for shortest, told in ((1.0, "1s"), (0.1, "100ms")):
+        with pytest.raises(ValueError, match=f"must be at least {told}"):
+            parse_duration("50ms", shortest=shortest)
+
+
 @given(st.text(alphabet="0123456789.hms", max_size=12))
 def test_a_duration_is_finite_and_above_nothing(text: str) -> None:
     try:

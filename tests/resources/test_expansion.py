@@ -6,24 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.resources.expansion import Expansion
+from gateway.resources.expansion import Expansion, secret_file
 
 ENVIRONMENT = {"KEY": "k", "dashscope的API_KEY": "qwen", "MORE": "${KEY}", "BROKEN": "\udcff"}
 FILES = {"/key": b"secret\n", "/two": b"secret\n\n", "/plain": b"secret"}
 
 
-def expand(text: str) -> tuple[str | None, bool, list[str], frozenset[str]]:
-    def read_file(path: str) -> bytes:
-        if path not in FILES:
-            raise PermissionError(13, "Permission denied", path)
-        return FILES[path]
+def of_files(path: str) -> bytes:
+    if path not in FILES:
+        raise PermissionError(13, "Permission denied", path)
+    return FILES[path]
 
+
+def expand(text: str) -> tuple[str | None, bool, list[str], set[str]]:
     complaints: list[str] = []
-    expansion = Expansion(ENVIRONMENT, read_file)
+    expansion = Expansion(ENVIRONMENT, of_files)
     expanded = expansion.expand(text, complaints.append)
+    files = {path for name in expansion.take_references() if (path := secret_file(name))}
     if expanded is None:
-        return None, False, complaints, expansion.files
-    return expanded.text, expanded.from_outside, complaints, expansion.files
+        return None, False, complaints, files
+    return expanded.text, expanded.from_outside, complaints, files
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,44 @@ def test_a_file_is_read_once() -> None:
     for _ in range(3):
         assert expansion.expand("${file:/key}", reads.append) is not None
     assert reads == ["/key"]
+
+
+class TestReferences:
+    """What tells whether a text would be expanded to the same again."""
+
+    TEXT = "${KEY}${file:/key}${GONE}${file:/gone}"
+
+    def test_name_what_was_used_and_never_show_it(self) -> None:
+        expansion = Expansion(ENVIRONMENT, of_files)
+        expansion.expand(self.TEXT, lambda complaint: None)
+        references = expansion.take_references()
+        assert references.keys() == {"KEY", "file:/key", "GONE", "file:/gone"}
+        assert "secret" not in str(references)
+        assert expansion.take_references() == {}
+
+    def test_agree_as_long_as_nothing_has_changed(self) -> None:
+        expansion = Expansion(ENVIRONMENT, of_files)
+        expansion.expand(self.TEXT, lambda complaint: None)
+        references = expansion.take_references()
+        assert Expansion(ENVIRONMENT, of_files).agrees(references)
+
+    @pytest.mark.parametrize("name", ["KEY", "GONE"])
+    def test_a_variable_that_has_changed(self, name: str) -> None:
+        expansion = Expansion(ENVIRONMENT, of_files)
+        expansion.expand(self.TEXT, lambda complaint: None)
+        changed = Expansion({**ENVIRONMENT, name: "new"}, of_files)
+        assert not changed.agrees(expansion.take_references())
+
+    @pytest.mark.parametrize("path", ["/key", "/gone"])
+    def test_a_file_that_has_changed_come_or_gone(self, path: str) -> None:
+        def missing(path: str) -> bytes:
+            raise FileNotFoundError(2, "No such file or directory", path)
+
+        expansion = Expansion(ENVIRONMENT, of_files)
+        expansion.expand(f"${{file:{path}}}", lambda complaint: None)
+        references = expansion.take_references()
+        assert not Expansion(ENVIRONMENT, lambda path: b"new").agrees(references)
+        assert not Expansion(ENVIRONMENT, missing).agrees(references)
 
 
 @given(st.text(alphabet="a${}:/fileKY", max_size=30))

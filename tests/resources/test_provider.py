@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.messages import Secret
-from gateway.resources import Endpoint, ProviderConfig, TlsOptions
+from gateway.resources import ApiKey, Endpoint, HealthCheck, ProviderConfig, TlsOptions
+from gateway.resources.prefill import Prefill
+from gateway.resources.shapes import JsonText
 from tests.resources.written import document, provider, read_text, spec_problems
 
 ENVIRONMENT = {"EMPTY": "", "LINE": "a\nb", "SPACE": "/secret path"}
@@ -119,25 +121,106 @@ host: p.example
 retrys: {}
 """,
         [
-            '2:3: retrys: there is no field "retrys" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts'
+            '2:3: retrys: there is no field "retrys" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill'
         ],
     ),
     (
         """\
 host: p.example
-healthCheck: {}
 pricing: 1
-prefill: true
-connectionPool: {}
-outlierDetection: {}
 """,
         [
-            "2:3: healthCheck: healthCheck is not built yet in this version",
-            "3:3: pricing: pricing is not built yet in this version",
-            "4:3: prefill: prefill is not built yet in this version",
-            "5:3: connectionPool: connectionPool is not built yet in this version",
-            "6:3: outlierDetection: outlierDetection is not built yet in this version",
+            "2:3: pricing: pricing is not built yet in this version",
         ],
+    ),
+    (
+        """\
+host: p.example
+connectionPool: {maxConnections: 0, maxPending: -1, idleTimeout: 30, pendingTimeout: 0s, tcp: {}}
+outlierDetection: {consecutiveErrors: -1, failurePercent: 101, interval: 100ms, baseEjectionTime: 50ms, consecutive5xxErrors: 5}
+""",
+        [
+            "2:20: connectionPool.maxConnections: must be 1 to 1000000, not 0",
+            "2:39: connectionPool.maxPending: must be 0 to 1000000, not -1",
+            '2:55: connectionPool.idleTimeout: must be a duration with its unit, such as 5s, 250ms or 1h30m, not "30"',
+            '2:72: connectionPool.pendingTimeout: must be at least 1ms, not "0s"',
+            '2:92: connectionPool.tcp: there is no field "tcp" here; there are maxConnections, maxPending, pendingTimeout, idleTimeout',
+            "3:22: outlierDetection.consecutiveErrors: must be 0 to 1000, not -1",
+            "3:45: outlierDetection.failurePercent: must be 1 to 100, not 101",
+            '3:66: outlierDetection.interval: must be at least 1s, not "100ms"',
+            '3:83: outlierDetection.baseEjectionTime: must be at least 100ms, not "50ms"',
+            '3:107: outlierDetection.consecutive5xxErrors: there is no field "consecutive5xxErrors" here; did you mean "consecutiveErrors"?',
+        ],
+    ),
+    (
+        """\
+host: p.example
+prefill: partial
+""",
+        ['2:3: prefill: must be true or false, not "partial"'],
+    ),
+    (
+        """\
+host: p.example
+prefill: []
+""",
+        ["2:3: prefill: must be true or false, not a list"],
+    ),
+    (
+        """\
+host: p.example
+prefill: {}
+""",
+        ["2:3: prefill.field: is missing"],
+    ),
+    (
+        """\
+host: p.example
+prefill: {field: content}
+""",
+        ['2:13: prefill.field: must be a field beside role and content, not "content"'],
+    ),
+    (
+        """\
+host: p.example
+healthCheck: {operation: chat, interval: 500ms, timeout: 1}
+""",
+        [
+            "2:3: healthCheck.body: is missing: chat is asked with one",
+            '2:34: healthCheck.interval: must be at least 1s, not "500ms"',
+            '2:51: healthCheck.timeout: must be a duration with its unit, such as 5s, 250ms or 1h30m, not "1"',
+        ],
+    ),
+    (
+        """\
+host: p.example
+healthCheck: {operation: chat, path: /health, body: {a: no}}
+""",
+        [
+            "2:34: healthCheck.path: stands beside operation: one of them says where to ask",
+            '2:56: healthCheck.body.a: "no" means different things to different readers of YAML: write true or false, or put quotes around the word',
+        ],
+    ),
+    (
+        """\
+host: p.example
+healthCheck: {body: {n: 1}}
+""",
+        ["2:17: healthCheck.body: has no effect: models is asked without one"],
+    ),
+    (
+        """\
+host: p.example
+healthCheck: {operation: models, body: {n: 1}}
+""",
+        ["2:36: healthCheck.body: has no effect: models is asked without one"],
+    ),
+    (
+        """\
+host: p.example
+healthCheck: {operation: ping}
+""",
+        ['2:17: healthCheck.operation: must be models, chat, completions or embeddings, not "ping"'],
     ),
     (
         """\
@@ -252,8 +335,7 @@ timeouts: {connect: 5, headers: 0s, idle: .inf, request: 9999h, firstContent: 1s
             '2:26: timeouts.headers: must be at least 1ms, not "0s"',
             '2:39: timeouts.idle: must be a duration with its unit, such as 5s, 250ms or 1h30m, not ".inf"',
             '2:51: timeouts.request: must be a year at most (8760h), not "9999h"',
-            "2:67: timeouts.firstContent: firstContent is not built yet in this version",
-            '2:85: timeouts.total: there is no field "total" here; there are connect, headers, idle, request',
+            '2:85: timeouts.total: there is no field "total" here; there are connect, headers, firstContent, idle, request',
         ],
     ),
     (
@@ -269,6 +351,25 @@ host: p.example
 configs: {defaultConfig: {}}
 """,
         ["2:13: configs.defaultConfig: is empty: write openAIConfig or simulatorConfig"],
+    ),
+    (
+        """\
+host: p.example
+configs:
+  defaultConfig:
+    simulatorConfig: {misbehave: "status=500, dealy=2s"}
+  routeSpecificConfigs:
+    a: {simulatorConfig: {misbehave: "cut-after=3, no-done", headers: {X-Llmgateway-Misbehave: stall}}}
+    b: {simulatorConfig: {misbehave: ""}}
+    d: {openAIConfig: {misbehave: stall}}
+""",
+        [
+            "4:25: configs.defaultConfig.simulatorConfig.misbehave: 'dealy' is unknown; did you mean 'delay'?",
+            "6:29: configs.routeSpecificConfigs.a.simulatorConfig.misbehave: 'no-done' changes nothing beside 'cut-after'",
+            "6:74: configs.routeSpecificConfigs.a.simulatorConfig.headers.X-Llmgateway-Misbehave: is how the gateway tells the simulator what `misbehave` of a provider's config says",
+            "7:29: configs.routeSpecificConfigs.b.simulatorConfig.misbehave: must be directives of the simulator in one line of ASCII, such as cut-after=3",
+            '8:26: configs.routeSpecificConfigs.d.openAIConfig.misbehave: there is no field "misbehave" here; there are model, stream, apiKey, modelPolicy, parameters, headers, apiKeys',
+        ],
     ),
     (
         """\
@@ -374,7 +475,30 @@ CONFIGS = [
     ),
     (
         "apiKeys: []",
-        ["1:9: apiKeys: apiKeys is not built yet in this version"],
+        ["1:9: apiKeys: must not be an empty list"],
+    ),
+    (
+        "apiKeys: [{name: a, key: 'a b'}, {name: b}, {key: ${EMPTY}, weight: -1}]".replace(
+            "${EMPTY}", "'${EMPTY}'"
+        ),
+        [
+            "1:29: apiKeys[0].key: must be one line of ASCII without blanks and control characters, not empty",
+            "1:42: apiKeys[1].key: is missing",
+            "1:53: apiKeys[2].name: is missing",
+            "1:54: apiKeys[2].key: the environment variable EMPTY is empty",
+            "1:71: apiKeys[2].weight: must be 0 to 1000000, not -1",
+        ],
+    ),
+    (
+        "apiKeys: [{name: a, key: k, weight: 0}, {name: a, key: l, weight: 0}]",
+        [
+            "1:9: apiKeys: has no weight above 0, so no key could ever be used",
+            "1:50: apiKeys[1].name: is the name of apiKeys[0] too",
+        ],
+    ),
+    (
+        "{apiKey: k, apiKeys: [{name: a, key: l}]}",
+        ["1:21: apiKeys: stands beside apiKey: of several keys all are written here"],
     ),
     (
         "api_key: x",
@@ -472,7 +596,11 @@ def test_everything_a_provider_can_say() -> None:
         path: /compatible-mode/v1/chat/completions
         workloadSelector: {labels: {istio: egressgateway, version: 2}}
         exportTo: ["*", acme]
-        timeouts: {connect: 500ms, headers: 1m30s, idle: 1.5s, request: 1h}
+        timeouts: {connect: 500ms, headers: 1m30s, firstContent: 20s, idle: 1.5s, request: 1h}
+        connectionPool: {maxConnections: 20, maxPending: 0, pendingTimeout: 2s, idleTimeout: 1m}
+        outlierDetection: {consecutiveErrors: 0, failurePercent: 50, interval: 30s, baseEjectionTime: 1m}
+        healthCheck: {operation: chat, body: {messages: [], user: "${KEY}"}, interval: 20s, timeout: 1s}
+        prefill: {field: partial}
         endpoint:
           address: ${ADDRESS}
           port: 8443
@@ -496,13 +624,39 @@ def test_everything_a_provider_can_say() -> None:
           routeSpecificConfigs:
             vip-route:
               simulatorConfig: {}
+            pool:
+              openAIConfig: {apiKeys: [{name: blue, key: "${KEY}", weight: 0}, {name: red, key: sk-2}]}
         """,
         environment={"ADDRESS": "Inner.example", "KEY": "sk-1"},
     )
     assert found.path == "/compatible-mode/v1/chat/completions"
     assert dict(found.workload_labels) == {"istio": "egressgateway", "version": "2"}
     assert found.export_to == ("*", "acme")
-    assert dict(found.timeouts) == {"connect": 0.5, "headers": 90.0, "idle": 1.5, "request": 3600.0}
+    assert dict(found.timeouts) == {
+        "connect": 0.5,
+        "headers": 90.0,
+        "first_content": 20.0,
+        "idle": 1.5,
+        "request": 3600.0,
+    }
+    assert dict(found.connection_pool) == {
+        "max_connections": 20,
+        "max_pending": 0,
+        "pending_timeout": 2.0,
+        "idle_timeout": 60.0,
+    }
+    assert dict(found.outlier_detection) == {
+        "consecutive_errors": 0,
+        "failure_percent": 50,
+        "interval": 30.0,
+        "base_ejection_time": 60.0,
+    }
+    check = found.health_check
+    assert check is not None
+    assert (check.operation, check.path, check.interval, check.timeout) == ("chat", None, 20.0, 1.0)
+    assert check.body is not None
+    assert check.body["user"] == JsonText(b'"sk-1"', from_outside=True)
+    assert found.prefill == Prefill("partial")
     assert found.endpoint == Endpoint(
         "inner.example",
         8443,
@@ -520,7 +674,7 @@ def test_everything_a_provider_can_say() -> None:
     assert config is not None
     assert config.model == "010"
     assert config.stream is False
-    assert config.api_key == Secret("sk-1")
+    assert config.api_keys == (ApiKey("", Secret("sk-1")),)
     assert config.model_policy == "default"
     assert dict(config.parameters or {}) == {
         "temperature": b"0.70",
@@ -530,8 +684,24 @@ def test_everything_a_provider_can_say() -> None:
     }
     assert config.hidden_parameters == {"x"}
     assert dict(config.headers or {}) == {"x-title": Secret("hello sk-1")}
-    assert dict(found.route_configs) == {"vip-route": ProviderConfig("simulatorConfig")}
+    assert dict(found.route_configs) == {
+        "vip-route": ProviderConfig("simulatorConfig"),
+        "pool": ProviderConfig(
+            "openAIConfig",
+            api_keys=(ApiKey("blue", Secret("sk-1"), weight=0), ApiKey("red", Secret("sk-2"), weight=1)),
+        ),
+    }
     assert "sk-1" not in repr(found)
+
+
+@pytest.mark.parametrize(("written", "becomes"), [("true", Prefill()), ("false", None)])
+def test_prefill_in_one_word(written: str, becomes: Prefill | None) -> None:
+    assert provider(f"prefill: {written}").prefill == becomes
+
+
+def test_a_health_check_asks_for_the_models_unless_it_says_something_else() -> None:
+    assert provider("healthCheck: {}").health_check == HealthCheck("models", None, None)
+    assert provider("healthCheck: {path: /health}").health_check == HealthCheck(None, "/health", None)
 
 
 def test_certificates_that_nobody_checks_are_a_warning_at_every_load() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.messages import Secret
-from gateway.resources import Resources, SourceFile, read
+from gateway.resources import ApiKey, Resources, SourceFile, read, reading
 from gateway.resources.problems import PROBLEMS_SHOWN
 from tests.resources.written import document, problems, read_text
 
@@ -45,10 +45,10 @@ def test_the_article_as_printed() -> None:
     )
     assert qwen.default_config is not None
     assert (qwen.default_config.model, qwen.default_config.stream) == ("qwen-1.8b-chat", False)
-    assert qwen.default_config.api_key == Secret("sk-dashscope")
+    assert qwen.default_config.api_keys == (ApiKey("", Secret("sk-dashscope")),)
     assert qwen.route_configs["vip-route"].model == "qwen-turbo"
     assert moonshot.default_config is not None
-    assert moonshot.default_config.api_key == Secret("sk-moonshot")
+    assert moonshot.default_config.api_keys == (ApiKey("", Secret("sk-moonshot")),)
     vip, demo = found.routes
     assert [rule.name for rule in vip.rules] == ["vip-route", None]
     assert vip.rules[0].matches[0].headers["user-type"].value == "subscriber"
@@ -70,7 +70,7 @@ def test_the_article_without_its_keys() -> None:
         "the environment variable Moonshot的API_KEY is not set",
     ]
     assert found.providers == ()
-    assert found.unusable_hosts == {"dashscope.aliyuncs.com", "api.moonshot.cn"}
+    assert {each.host for each in found.broken_providers} == {"dashscope.aliyuncs.com", "api.moonshot.cn"}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,9 @@ def test_versions(version: str) -> None:
         ("apiVersion: llmgateway.dev/v1\nkind: LLMRuote",
          ['2:1: kind: there is no kind "LLMRuote"; did you mean "LLMRoute"?']),
         ("apiVersion: llmgateway.dev/v1\nkind: Service",
-         ['2:1: kind: there is no kind "Service"; there are LLMProvider, LLMRoute, Gateway']),
-        ("apiVersion: llmgateway.dev/v1\nkind: Tenant", ["2:1: kind: Tenant is not built yet in this version"]),
+         ['2:1: kind: there is no kind "Service"; there are LLMProvider, LLMRoute, Gateway, Tenant']),
+        ("apiVersion: istio.alibabacloud.com/v1\nkind: Tenant\nmetadata: {name: default}",
+         ['1:1: apiVersion: must be llmgateway.dev/v1 for Tenant, not "istio.alibabacloud.com/v1"']),
         ("kind: LLMRoute", ["1:1: apiVersion: is missing: a document says what it is with apiVersion and kind"]),
         ("apiVersion: v1", ["1:1: kind: is missing: a document says what it is with apiVersion and kind"]),
         ("just text", ["1:1: a document must be a mapping with apiVersion, kind, metadata and spec"]),
@@ -220,7 +221,7 @@ def test_a_document_with_wrong_yaml_is_read_for_more_problems_and_not_used() -> 
     found = read_text(text)
     assert [problem.message for problem in found.problems] == [
         '"host" is written twice; first in line 5',
-        'there is no field "retries" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts',
+        'there is no field "retries" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill',
     ]
     assert {problem.tenant for problem in found.problems} == found.tenants == {"acme"}
     assert found.providers == ()
@@ -261,8 +262,9 @@ def test_a_flood_of_problems_is_cut_but_no_tenant_and_no_severity_is_forgotten()
     assert f"more than {PROBLEMS_SHOWN} errors" in " ".join(problem.message for problem in found)
 
 
-def test_too_many_documents_name_every_file_that_is_not_read() -> None:
-    text = "apiVersion: v1\nkind: A\n---\n" * 6_000
+def test_too_many_documents_name_every_file_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "DOCUMENTS", 100)
+    text = "apiVersion: v1\nkind: A\n---\n" * 60
     found = read_files({"a.yaml": text, "b.yaml": text, "c.yaml": "a: 1"})
     assert found.broken_files == {"conf.d/b.yaml", "conf.d/c.yaml"}
 
@@ -274,8 +276,49 @@ def test_files_named_by_secrets_are_told_even_when_they_cannot_be_read() -> None
     present = read_text(document("LLMProvider", spec), files={"/run/key": b"sk-canary\n"})
     assert present.secret_files == {"/run/key"}
     assert present.providers[0].default_config is not None
-    assert present.providers[0].default_config.api_key == Secret("sk-canary")
+    assert present.providers[0].default_config.api_keys == (ApiKey("", Secret("sk-canary")),)
     assert "canary" not in repr(present)
+
+
+class TestReadings:
+    """Of a file that has not changed the reading of last time is taken, and nothing is decoded."""
+
+    FILES = [  # noqa: RUF012
+        SourceFile("conf.d/a.yaml", "", document("LLMProvider", "host: a").encode()),
+        SourceFile("conf.d/b.yaml", "", document("LLMProvider", "host: b\npath: '${P}'", "b").encode()),
+    ]
+
+    def read(
+        self, files: list[SourceFile], last: Resources | None = None, *, path: str = "/x", root: str = "r"
+    ) -> Resources:
+        known = last.readings if last is not None else {}
+        return read(
+            files, environment={"P": path}, read_file=lambda path: b"", root_namespace=root, known=known
+        )
+
+    def test_nothing_has_changed(self) -> None:
+        first = self.read(self.FILES)
+        again = [SourceFile(each.path, each.folder, bytes(bytearray(each.content))) for each in self.FILES]
+        second = self.read(again, first)
+        assert [one is two for one, two in zip(first.providers, second.providers, strict=True)] == [True] * 2
+
+    def test_one_file_has(self) -> None:
+        first = self.read(self.FILES)
+        changed = SourceFile("conf.d/a.yaml", "", b"# new\n" + self.FILES[0].content)
+        second = self.read([changed, self.FILES[1]], first)
+        assert second.providers[0] is not first.providers[0]
+        assert second.providers[0].places.at("").line == 2
+        assert second.providers[1] is first.providers[1]
+
+    def test_what_it_uses_has(self) -> None:
+        first = self.read(self.FILES)
+        second = self.read(self.FILES, first, path="/y")
+        assert [provider.path for provider in second.providers] == [None, "/y"]
+        assert second.providers[0] is first.providers[0]
+
+    def test_a_file_that_is_gone_is_forgotten(self) -> None:
+        second = self.read(self.FILES[:1], self.read(self.FILES))
+        assert second.readings.keys() == {"conf.d/a.yaml"}
 
 
 CANARY = "sk-canary value\x07"
@@ -297,9 +340,7 @@ def test_no_problem_shows_what_came_from_outside(setting: str) -> None:
 
 
 def test_no_files_are_an_empty_gateway() -> None:
-    assert read([], environment={}, read_file=lambda path: b"") == Resources(
-        (), (), None, (), frozenset(), frozenset(), frozenset(), frozenset()
-    )
+    assert read([], environment={}, read_file=lambda path: b"") == Resources()
 
 
 @given(st.binary(max_size=300))

@@ -79,13 +79,20 @@ EXAMPLES = [
         path: ${PATH_OF_IT}
         workloadSelector: {labels: {version: 2}}
         exportTo: ["*"]
-        timeouts: {connect: 5s, idle: 1h30m}
+        timeouts: {connect: 5s, firstContent: 30s, idle: 1h30m}
+        connectionPool: {maxConnections: 8, maxPending: 0, pendingTimeout: 1s, idleTimeout: 1m}
+        outlierDetection: {consecutiveErrors: 0, failurePercent: 50, interval: 1s, baseEjectionTime: 200ms}
+        healthCheck: {operation: embeddings, body: {input: a}, interval: 1m, timeout: 2s}
+        prefill: {field: partial}
         endpoint: {port: 8080, tls: {mode: MUTUAL, clientCertificate: /a, privateKey: /b, minVersion: 1.3}}
         configs:
           defaultConfig:
             simulatorConfig: {model: 1.5, stream: true, parameters: {temperature: 0.7, stop: [a]}, headers: {X-A: b}}
+          routeSpecificConfigs:
+            x: {openAIConfig: {apiKeys: [{name: blue, key: "${PATH_OF_IT}"}, {name: red, key: k, weight: 2}]}}
         """,
     ),
+    document("LLMProvider", "host: a\nprefill: true"),
     document(
         "LLMRoute",
         """
@@ -95,11 +102,35 @@ EXAMPLES = [
         - name: x
           matches: [{headers: {a: {}, b: {exact: 1}, c: {regex: "x+"}}, sourceLabels: {app: web}}, {gateways: [b]}]
           backendRefs: [{providerHost: p, weight: 1, model: m}, {providerHost: "::1", weight: 0, hostRewrite: h}]
+          fallback: [{providerHost: q, model: m}]
+          retries:
+            attempts: 3
+            retryOn: [5xx, 429, "503", overloaded, context_length_exceeded]
+            backoff: {base: 1s, max: 2s}
+            perTryTimeout: 3s
+            maxWait: 4s
+          fallbackOn: [content_filter, 404]
+          onStreamBreak: error
+          onClientDisconnect: drain
+          onAllOpen: leastBad
+          hedge: {after: 1s}
+          mirror: {providerHost: q, percent: 0}
+          keepAlive: 1s
         """,
     ),
     document(
         "Gateway",
         "limits: {bodyBytes: 2048, connections: 9}\ntimeouts: {head: 10s}\nupstreamTimeouts: {idle: 1ms}",
+    ),
+    document(
+        "Tenant",
+        f"""
+        clients:
+        - {{name: a, apiKeyHash: "SHA256:{"A" * 64}", labels: {{app: web}}}}
+        - {{name: b, apiKeyHashes: [{{hash: "sha256:{"b" * 64}", notAfter: "2027-01-31T00:00:00Z"}}]}}
+        - {{name: c, certificate: {{subjectAltName: "spiffe://corp/batch"}}, sourceCIDRs: [10.0.0.0/8, "::1"]}}
+        """,
+        "Acme_1",
     ),
 ]
 
@@ -119,7 +150,15 @@ def test_what_the_decoder_accepts_the_schema_accepts(text: str) -> None:
         ("LLMProvider", "{}"),
         ("LLMProvider", "host: https://a"),
         ("LLMProvider", "host: a\nhsot: b"),
-        ("LLMProvider", "host: a\nhealthCheck: {}"),
+        ("LLMProvider", "host: a\npricing: {}"),
+        ("LLMProvider", "host: a\nhealthCheck: {operation: ping}"),
+        ("LLMProvider", "host: a\nprefill: {}"),
+        ("LLMProvider", "host: a\nprefill: 'true'"),
+        ("LLMProvider", "host: a\nprefill: {field: 'a b'}"),
+        ("LLMProvider", "host: a\nconfigs: {defaultConfig: {openAIConfig: {apiKeys: [{name: a}]}}}"),
+        ("LLMRoute", "host: a\nrules: [{backendRefs: [{providerHost: a}], fallback: []}]"),
+        ("LLMRoute", "host: a\nrules: [{backendRefs: [{providerHost: a}], retries: {retryOn: [re-set]}}]"),
+        ("LLMRoute", "host: a\nrules: [{backendRefs: [{providerHost: a}], hedge: {}}]"),
         ("LLMProvider", "host: a\nendpoint: {port: 0}"),
         ("LLMProvider", "host: a\nendpoint: {tls: {mode: simple}}"),
         ("LLMProvider", "host: a\nconfigs: {defaultConfig: {}}"),
@@ -134,6 +173,11 @@ def test_what_the_decoder_accepts_the_schema_accepts(text: str) -> None:
             "host: a\nrules: [{backendRefs: [{providerHost: a}], matches: [{headers: {a: {exact: x, regex: y}}}]}]",
         ),
         ("Gateway", "limits: {headers: 0}"),
+        ("Tenant", "clients: [{name: a, apiKeyHash: a-plain-key}]"),
+        ("Tenant", "clients: [{name: a, apiKey: a-plain-key}]"),
+        ("Tenant", "clients: [{name: a, sourceCIDRs: []}]"),
+        ("Tenant", "clients: [{name: a, apiKeyHashes: [{notAfter: '2027-01-31T00:00:00Z'}]}]"),
+        ("Tenant", "limits: {}"),
     ],
 )
 def test_what_the_schema_refuses_the_decoder_refuses(kind: str, spec: str) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.snapshot.adopting import Generation
+from gateway.snapshot.generations import Generation
 from tests.fakes.conf import (
     KEYED,
     ROOT,
+    ChangingConf,
     adopt_conf,
     backend,
+    backends,
     gateway,
     provider,
+    route,
     route_table,
     route_to,
     snapshot_of,
+    tenant,
     told,
 )
 
@@ -39,7 +43,7 @@ class TestLastGood:
         generation = adopt_conf({"acme/p.yaml": ACME, "other/p.yaml": OTHER})
         assert hosts(generation) == ["a.example", "b.example"]
         assert (generation.stale, generation.missing, generation.problems) == (frozenset(), frozenset(), ())
-        assert generation.good.keys() >= {"acme", "other"}
+        assert generation.tenants.keys() >= {"acme", "other"}
 
     def test_a_tenant_that_breaks_goes_on_and_the_others_move_on(self) -> None:
         first = adopt_conf({"acme/p.yaml": ACME, "other/p.yaml": OTHER})
@@ -133,7 +137,7 @@ class TestCertificates:
         assert second.stale == {"acme"}
         assert [problem.path for problem in second.problems] == ["spec.endpoint.tls.caCertificates"]
         third = adopt_conf({**self.FILES, "x/p.yaml": OTHER}, second, read_file=self.gone)
-        assert third.snapshot.destinations > first.snapshot.destinations
+        assert third.snapshot.destinations.keys() > first.snapshot.destinations.keys()
 
     def test_a_file_that_openssl_refuses_does_so_too(self) -> None:
         def prepare(settings: object) -> None:
@@ -159,7 +163,7 @@ class TestCertificates:
     def test_a_new_file_is_another_destination(self) -> None:
         first = adopt_conf(self.FILES, read_file=lambda path: b"roots")
         second = adopt_conf(self.FILES, first, read_file=lambda path: b"new roots")
-        assert not first.snapshot.destinations & second.snapshot.destinations
+        assert not first.snapshot.destinations.keys() & second.snapshot.destinations.keys()
 
 
 class TestGatewayDocument:
@@ -216,11 +220,24 @@ class TestClashes:
         assert holder(second, "a.example") == "acme"
         assert second.stale == {"other"}
 
-    def test_at_a_cold_start_both_are_refused(self) -> None:
-        generation = adopt_conf({"acme/p.yaml": ACME, "other/p.yaml": ACME, "third/p.yaml": OTHER})
-        assert hosts(generation) == ["b.example"]
-        assert generation.missing == {"acme", "other"}
+    def test_at_a_cold_start_the_host_alone_is_left_out(self) -> None:
+        generation = adopt_conf(
+            {"acme/p.yaml": ACME + route_to("a"), "other/p.yaml": ACME, "third/p.yaml": OTHER}
+        )
+        assert hosts(generation) == ["b.example", "demo"]
+        assert [host for host, _ in generation.snapshot.withheld.items()] == ["a.example"]
+        assert (generation.stale, generation.missing) == (frozenset(), frozenset())
         assert [problem.tenant for problem in generation.problems] == ["acme", "other"]
+        assert "tenant other (conf.d/other/p.yaml:6:3) too" in generation.problems[0].message
+
+    def test_it_stays_left_out_and_goes_to_who_claims_it_alone(self) -> None:
+        first = adopt_conf({"acme/p.yaml": ACME, "other/p.yaml": ACME})
+        second = adopt_conf({"acme/p.yaml": ACME + route_to("a"), "other/p.yaml": ACME}, first)
+        assert hosts(second) == ["demo"]
+        third = adopt_conf({"acme/p.yaml": OTHER, "other/p.yaml": ACME}, second)
+        assert (holder(third, "a.example"), third.problems) == ("other", ())
+        fourth = adopt_conf({"acme/p.yaml": ACME, "other/p.yaml": ACME}, third)
+        assert (holder(fourth, "a.example"), sorted(fourth.stale)) == ("other", ["acme"])
 
     def test_a_host_may_move(self) -> None:
         first = adopt_conf({"acme/p.yaml": ACME + route_to("a")})
@@ -257,17 +274,183 @@ class TestExports:
 
     def test_an_export_that_is_taken_back(self) -> None:
         shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
-        users = route_to("a") + provider("own")
+        both = "rules: [{backendRefs: [{providerHost: a.example, weight: 1}, {providerHost: own.example, weight: 1}]}]"
+        users = route_to("a") + route("both", both) + provider("own")
         first = adopt_conf({"acme/p.yaml": shared, "other/r.yaml": users})
         second = adopt_conf({"acme/p.yaml": ACME, "other/r.yaml": users}, first)
-        assert "demo" not in hosts(second)
-        assert [problem.tenant for problem in second.problems] == ["other"]
+        assert backends(second.snapshot, "demo", tenant="other") == ()
+        assert [each.provider for each in backends(second.snapshot, "both", tenant="other")] == ["own"]
+        assert second.stale == {"other"}
+        assert all("no provider has the host a.example" in problem.message for problem in second.problems)
+
+    @pytest.mark.parametrize(
+        "newest",
+        [
+            provider("a", f"{KEYED}\nexportTo: [x]"),
+            provider("a", f"{KEYED}\nexportTo: [x]\nhots: 1"),
+            provider("new", f"{KEYED}\nexportTo: [x]", host="a.example"),
+            provider("other", KEYED),
+        ],
+        ids=["elsewhere", "in a broken document", "under another name", "with the provider"],
+    )
+    def test_so_is_one_of_an_exporter_whose_files_cannot_be_used(self, newest: str) -> None:
+        shared = provider("a", f'{KEYED}\nexportTo: ["*"]') + route_to("a")
+        first = adopt_conf(
+            {"acme/p.yaml": shared, "x/r.yaml": route_to("a", "x"), "y/r.yaml": route_to("a", "y")}
+        )
+        second = adopt_conf(
+            {
+                "acme/p.yaml": newest,
+                "acme/q.yaml": BROKEN,
+                "x/r.yaml": route_to("a", "x"),
+                "y/r.yaml": route_to("a", "y"),
+            },
+            first,
+        )
+        assert backend(second.snapshot, "demo", tenant="acme").provider_host == "a.example"
+        assert backends(second.snapshot, "y", tenant="y") == ()
+        assert len(backends(second.snapshot, "x", tenant="x")) == ("other" not in newest)
+
+    def test_a_refused_exporter_may_cure_an_importer(self) -> None:
+        shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
+        moved = provider("a", f'{KEYED}\nexportTo: ["*"]', host="moved.example")
+        first = adopt_conf({"acme/p.yaml": shared, "other/r.yaml": route_to("a")})
+        second = adopt_conf(
+            {"acme/p.yaml": moved + route_to("nowhere"), "other/r.yaml": route_to("a", "new")}, first
+        )
+        assert second.stale == {"acme"}
+        assert backend(second.snapshot, "new", tenant="other").provider_host == "a.example"
+
+    def test_a_provider_in_files_that_are_not_used_is_not_unknown(self) -> None:
+        shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
+        generation = adopt_conf({"acme/p.yaml": shared + route_to("nowhere"), "other/r.yaml": route_to("a")})
+        assert generation.missing == {"acme", "other"}
+        assert generation.problems[1].message == (
+            "the provider with the host a.example cannot be used: the files of acme have errors"
+        )
+
+    def test_so_is_one_whose_tenant_is_gone(self) -> None:
+        shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
+        first = adopt_conf({"acme/p.yaml": shared, "other/r.yaml": route_to("a")})
+        second = adopt_conf({"other/r.yaml": BROKEN}, first)
+        assert backends(second.snapshot, "demo", tenant="other") == ()
 
     def test_a_stale_exporter_still_exports(self) -> None:
         shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
         first = adopt_conf({"acme/p.yaml": shared, "other/r.yaml": route_to("a")})
         second = adopt_conf({"acme/p.yaml": BROKEN, "other/r.yaml": route_to("a", "new")}, first)
         assert backend(second.snapshot, "new", tenant="other").owner == "acme"
+
+
+class TestTwoExportersOfOneHost:
+    """Nothing tells which of them is meant; so nobody takes over anybody's requests."""
+
+    A = provider("a", f'{KEYED}\nexportTo: ["*"]', host="x.example")
+    B = provider("b", f"{KEYED}\nexportTo: [user]", host="x.example")
+
+    def files(self, **more: str) -> dict[str, str]:
+        return {
+            "user/r.yaml": route_to("x"),
+            "one/p.yaml": self.A,
+            "one/t.yaml": tenant("one", "clients: []"),
+            **more,
+        }
+
+    def test_who_uses_one_stays_with_it(self) -> None:
+        first = adopt_conf(self.files())
+        second = adopt_conf(
+            {**self.files(), "aaa/p.yaml": self.B, "aaa/t.yaml": tenant("aaa", "clients: []")}, first
+        )
+        assert second.problems == ()
+        assert backend(second.snapshot, "demo", tenant="user").owner == "one"
+
+    def test_who_uses_none_gets_none(self) -> None:
+        generation = adopt_conf(
+            {**self.files(), "aaa/p.yaml": self.B, "aaa/t.yaml": tenant("aaa", "clients: []")}
+        )
+        assert generation.missing == {"user"}
+        (message,) = (problem.message for problem in generation.problems)
+        assert message.startswith(
+            "tenants aaa (conf.d/aaa/p.yaml:6:3) and one (conf.d/one/p.yaml:6:3) export"
+        )
+
+    def test_its_own_is_meant_before_any_other(self) -> None:
+        own = route_to("x") + provider("own", host="x.example")
+        generation = adopt_conf(
+            {**self.files(), "user/r.yaml": own, "aaa/p.yaml": self.B.replace("user", "x")}
+        )
+        assert backend(generation.snapshot, "demo", tenant="user").owner == "user"
+
+
+class TestUnchanged:
+    """What has not changed is not made again, and what it was made from is all that counts."""
+
+    SHARED = provider("a", f'{KEYED}\nexportTo: ["*"]\nendpoint: {{tls: {{caCertificates: /ca.pem}}}}')
+    FILES = {"acme/p.yaml": SHARED, "other/r.yaml": route_to("a"), "third/p.yaml": OTHER}  # noqa: RUF012
+
+    def conf(self) -> tuple[ChangingConf, dict[str, bytes]]:
+        contents = {"/ca.pem": b"roots"}
+        return ChangingConf(read_file=lambda path: contents[path]), contents
+
+    def changed(self, conf: ChangingConf, before: Generation, files: dict[str, str]) -> list[str]:
+        """Whose tables are others now."""
+        after = conf.adopt(files)
+        assert after.problems == ()
+        return [
+            name for name, state in after.tenants.items() if before.tenants[name].table is not state.table
+        ]
+
+    def test_nothing_has(self) -> None:
+        conf, _ = self.conf()
+        first, second = conf.adopt(self.FILES), conf.adopt(dict(self.FILES))
+        assert all(second.tenants[name] is state for name, state in first.tenants.items())
+
+    def test_one_tenant_has(self) -> None:
+        conf, _ = self.conf()
+        assert self.changed(conf, conf.adopt(self.FILES), {**self.FILES, "third/p.yaml": provider("c")}) == [
+            "third"
+        ]
+
+    def test_an_exporter_has(self) -> None:
+        conf, _ = self.conf()
+        files = {**self.FILES, "acme/p.yaml": self.SHARED.replace("model: plain", "model: other")}
+        assert self.changed(conf, conf.adopt(self.FILES), files) == ["acme", "other"]
+
+    def test_its_certificate_has(self) -> None:
+        conf, contents = self.conf()
+        first = conf.adopt(self.FILES)
+        contents["/ca.pem"] = b"new roots"
+        assert self.changed(conf, first, self.FILES) == ["acme", "other"]
+
+    def test_the_gateways_timeouts_have(self) -> None:
+        conf, _ = self.conf()
+        first = conf.adopt(self.FILES)
+        files = {**self.FILES, "gateway.yaml": gateway("upstreamTimeouts: {idle: 7s}")}
+        assert self.changed(conf, first, files) == ["acme", "other", "third"]
+        assert self.changed(conf, first, {**files, "gateway.yaml": gateway("limits: {headers: 7}")}) != []
+
+    def test_one_whose_files_cannot_be_used_is_made_once_more_and_stays(self) -> None:
+        conf, _ = self.conf()
+        conf.adopt(self.FILES)
+        broken = {**self.FILES, "other/r.yaml": BROKEN}
+        second, third = conf.adopt(broken), conf.adopt({**broken, "third/p.yaml": provider("c")})
+        assert second.stale == {"other"}
+        assert third.tenants["other"] is second.tenants["other"]
+
+    def test_a_digest_tells_what_a_tenant_runs_on(self) -> None:
+        conf, _ = self.conf()
+        first = {name: state.digest for name, state in conf.adopt(self.FILES).tenants.items()}
+        assert len(set(first.values())) == 3
+        fresh, _ = self.conf()
+        assert {name: state.digest for name, state in fresh.adopt(self.FILES).tenants.items()} == first
+        changed = conf.adopt({**self.FILES, "acme/p.yaml": "# a comment\n" + self.SHARED})
+        assert [name for name, state in changed.tenants.items() if state.digest != first[name]] == [
+            "acme",
+            "other",
+        ]
+        broken = conf.adopt({**self.FILES, "acme/p.yaml": BROKEN})
+        assert broken.tenants["acme"].digest == changed.tenants["acme"].digest
+        assert adopt_conf({"acme/p.yaml": BROKEN}).tenants["acme"].digest == ""
 
 
 def test_problems_of_every_kind_are_told_in_order() -> None:

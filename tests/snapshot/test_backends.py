@@ -33,7 +33,7 @@ class TestConfig:
     def test_of_a_provider_without_any(self) -> None:
         plain = backend(snapshot_of(provider("a", "") + route_to("a")), "demo")
         assert plain.dialect.name == "openai"
-        assert (plain.model, plain.stream, plain.api_key, plain.headers) == (None, None, None, ())
+        assert (plain.model, plain.stream, plain.keys[0].secret, plain.headers) == (None, None, None, ())
         assert plain.overrides_model
         assert plain.path == b"/v1/chat/completions"
         assert plain.secrets == ()
@@ -43,7 +43,7 @@ class TestConfig:
             "openAIConfig: {model: small, stream: true, apiKey: sk-1, parameters: {top_p: 1, n: 2}}",
             "openAIConfig: {model: large, parameters: {top_p: 0.5}}",
         )
-        assert (both.model, both.stream, both.api_key) == ("large", True, Secret("sk-1"))
+        assert (both.model, both.stream, both.keys[0].secret) == ("large", True, Secret("sk-1"))
         assert both.parameters == (("top_p", b"0.5"),)
 
     def test_false_is_something_written(self) -> None:
@@ -51,7 +51,7 @@ class TestConfig:
 
     def test_a_different_dialect_replaces_the_default(self) -> None:
         other = of("openAIConfig: {model: small, apiKey: sk-1}", "simulatorConfig: {stream: true}")
-        assert (other.model, other.stream, other.api_key) == (None, True, None)
+        assert (other.model, other.stream, other.keys[0].secret) == (None, True, None)
         assert other.destination.in_process
 
     def test_the_model_of_a_backend_ref_comes_first(self) -> None:
@@ -162,7 +162,9 @@ class TestDestination:
 
     def test_the_simulator_of_this_process(self) -> None:
         inside = of("simulatorConfig: {}").destination
-        assert inside == Destination(owner="default", address="simulator", port=0, tls=None, in_process=True)
+        assert inside == Destination(
+            owner="default", provider="a", address="simulator", port=0, tls=None, in_process=True
+        )
 
     def test_a_simulator_elsewhere(self) -> None:
         elsewhere = of("simulatorConfig: {}", more="endpoint: {port: 9000, tls: {mode: DISABLE}}").destination
@@ -274,5 +276,5 @@ def test_environment_and_files_fill_in_the_key() -> None:
         snapshot_of(provider("a", config), environment={"KEY": "sk-1"}, read_file=files.__getitem__),
         "a.example",
     )
-    assert filled.api_key == Secret("sk-1")
+    assert filled.keys[0].secret == Secret("sk-1")
     assert b"x-more: from-the-file\r\n" in filled.head_lines

@@ -153,7 +153,8 @@ class TestRules:
             ("default", "demo", "rules[1]"),
         ]
         assert snapshot.turns_keys >= {rule.turns_key for rule in table.rules}
-        assert [header.text for header in table.rules[0].matches[0].headers] == ["user-type exact subscriber"]
+        (condition,) = table.rules[0].matches[0].conditions
+        assert condition.text == "header user-type exact subscriber"
 
     def test_weights(self) -> None:
         snapshot = snapshot_of(
@@ -339,7 +340,7 @@ def test_an_empty_conf_is_the_default_tenant_without_routes() -> None:
     snapshot = snapshot_of({})
     assert list(snapshot.tenants) == ["default"]
     assert len(snapshot.anonymous) == 0
-    assert snapshot.destinations == frozenset()
+    assert snapshot.destinations == {}
 
 
 def test_a_route_in_the_root_namespace_is_an_error() -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import pytest
 
 from gateway.resources import RouteMatch, StringMatch
-from gateway.resources.route import MatchKind
-from gateway.snapshot.conditions import match_of
+from gateway.resources.matches import MatchKind
+from gateway.resources.route import StickToClient, StickToHeader
+from gateway.snapshot.conditions import match_of, stickiness_of
+from gateway.snapshot.tables import Stickiness
 
 
 def holds(kind: MatchKind, expected: str, value: bytes | None) -> bool:
-    (header,) = match_of(RouteMatch({"user-type": StringMatch(kind, expected)}, {}, ())).headers
+    (header,) = match_of(RouteMatch(headers={"user-type": StringMatch(kind, expected)})).headers
     assert header.name == b"user-type"
     return header.holds(value)
 
@@ -42,6 +44,9 @@ def holds(kind: MatchKind, expected: str, value: bytes | None) -> bool:
 )
 def test_a_header(kind: MatchKind, expected: str, value: bytes | None, outcome: bool) -> None:
     assert holds(kind, expected, value) is outcome
+    (unwanted,) = match_of(RouteMatch(without_headers={"user-type": StringMatch(kind, expected)})).headers
+    assert unwanted.name == b"user-type"
+    assert unwanted.holds(value) is not outcome
 
 
 def test_a_hostile_pattern_takes_no_time() -> None:
@@ -51,11 +56,48 @@ def test_a_hostile_pattern_takes_no_time() -> None:
 def test_a_block() -> None:
     match = match_of(
         RouteMatch(
-            {"a": StringMatch("prefix", "x"), "b": StringMatch("present", "")},
-            {"app": "web"},
-            ("egress", "two"),
+            headers={"a": StringMatch("prefix", "x"), "b": StringMatch("present", "")},
+            without_headers={"c": StringMatch("exact", "y")},
+            path=StringMatch("prefix", "/v1/"),
+            method=StringMatch("exact", "POST"),
+            query_params={"tier": StringMatch("regex", "g.*")},
+            model=StringMatch("present", ""),
+            source_labels={"app": "web"},
+            gateways=("egress", "two"),
         )
     )
-    assert [header.text for header in match.headers] == ["a prefix x", "b present"]
+    assert [condition.text for condition in match.conditions] == [
+        "header a prefix x",
+        "header b present",
+        "without header c exact y",
+        "path prefix /v1/",
+        "method exact POST",
+        "model present",
+        "parameter tier regex g.*",
+    ]
     assert match.source_labels == (("app", "web"),)
     assert match.gateways == {"egress", "two"}
+    assert not match.only_headers
+
+
+@pytest.mark.parametrize(
+    ("block", "outcome"),
+    [
+        (RouteMatch(headers={"a": StringMatch("present", "")}), True),
+        (RouteMatch(without_headers={"a": StringMatch("present", "")}), True),
+        (RouteMatch(path=StringMatch("prefix", "/")), False),
+        (RouteMatch(method=StringMatch("prefix", "P")), False),
+        (RouteMatch(query_params={"a": StringMatch("present", "")}), False),
+        (RouteMatch(model=StringMatch("present", "")), False),
+        (RouteMatch(source_labels={"a": ""}), False),
+        (RouteMatch(gateways=("a",)), False),
+    ],
+)
+def test_a_block_that_asks_only_for_headers(block: RouteMatch, outcome: bool) -> None:
+    assert match_of(block).only_headers is outcome
+
+
+def test_what_sticks() -> None:
+    assert stickiness_of(None) is None
+    assert stickiness_of(StickToClient()) == Stickiness(header=None)
+    assert stickiness_of(StickToHeader("x-session")) == Stickiness(header=b"x-session")

@@ -8,82 +8,174 @@ import msgspec
 from attrs import evolve
 
 from gateway.messages import Destination, Secret
-from gateway.snapshot.describing import describe
-from gateway.snapshot.hosts import HostTable
+from gateway.snapshot.describing import (
+    Description,
+    anonymous_hosts,
+    describe,
+    describe_clients,
+    describe_settings,
+    shown_time,
+)
 from gateway.snapshot.tables import GatewaySettings, Snapshot
 from tests.fakes.canary import BACKEND, CANARY, snapshot_of
-from tests.fakes.conf import provider
+from tests.fakes.conf import adopt_conf, provider, route, tenant
 from tests.fakes.conf import snapshot_of as compiled
 
 
+def described(snapshot: Snapshot) -> dict[str, Description]:
+    """Every tenant's tables."""
+    hosts = anonymous_hosts(snapshot)
+    return {name: describe(table, hosts.get(name, ())) for name, table in snapshot.tenants.items()}
+
+
 def test_the_whole() -> None:
-    assert describe(snapshot_of(BACKEND)) == {
-        "settings": {"body_bytes": 1000},
-        "tenants": {
-            "acme": {
-                "anonymousHosts": ["*.example.com", "demo-llm-server"],
-                "routes": [
-                    {
-                        "host": "demo-llm-server",
-                        "name": "demo",
-                        "gateways": ["a", "b"],
-                        "rules": [
-                            {
-                                "name": "vip-route",
-                                "matches": [
-                                    {
-                                        "headers": ["user-type: exact subscriber"],
-                                        "sourceLabels": {"app": "web"},
-                                        "gateways": ["egress"],
-                                    }
-                                ],
-                                "backends": [
-                                    {
-                                        "provider": "dashscope-qwen",
-                                        "providerHost": "dashscope.aliyuncs.com",
-                                        "owner": "acme",
-                                        "dialect": "openai",
-                                        "weight": 50,
-                                        "model": "qwen-turbo",
-                                        "modelPolicy": "override",
-                                        "stream": False,
-                                        "destination": "dashscope.aliyuncs.com:443",
-                                        "tls": {
-                                            "sni": "dashscope.aliyuncs.com",
-                                            "subjectAltNames": ["dashscope.aliyuncs.com"],
-                                            "minVersion": "1.2",
-                                            "insecureSkipVerify": False,
-                                            "caCertificatesSet": True,
-                                            "clientCertificateSet": True,
-                                        },
-                                        "timeouts": {
-                                            "connect": 5.0,
-                                            "handshake": 5.0,
-                                            "headers": 300.0,
-                                            "idle": 120.0,
-                                            "request": 30.0,
-                                        },
-                                        "apiKeySet": True,
-                                    }
-                                ],
-                            }
-                        ],
-                    }
-                ],
-            }
-        },
+    assert described(snapshot_of(BACKEND)) == {
+        "acme": {
+            "anonymousHosts": ["*.example.com", "demo-llm-server"],
+            "routes": [
+                {
+                    "host": "demo-llm-server",
+                    "name": "demo",
+                    "gateways": ["a", "b"],
+                    "rules": [
+                        {
+                            "name": "vip-route",
+                            "matches": [
+                                {
+                                    "conditions": ["header user-type exact subscriber"],
+                                    "sourceLabels": {"app": "web"},
+                                    "gateways": ["egress"],
+                                }
+                            ],
+                            "headers": {
+                                "request": {"set": [], "add": [], "remove": []},
+                                "response": {"set": [], "add": [], "remove": []},
+                            },
+                            "sticky": None,
+                            "backends": [
+                                {
+                                    "provider": "dashscope-qwen",
+                                    "providerHost": "dashscope.aliyuncs.com",
+                                    "owner": "acme",
+                                    "dialect": "openai",
+                                    "weight": 50,
+                                    "model": "qwen-turbo",
+                                    "modelPolicy": "override",
+                                    "stream": False,
+                                    "destination": "dashscope.aliyuncs.com:443",
+                                    "tls": {
+                                        "sni": "dashscope.aliyuncs.com",
+                                        "subjectAltNames": ["dashscope.aliyuncs.com"],
+                                        "minVersion": "1.2",
+                                        "insecureSkipVerify": False,
+                                        "caCertificatesSet": True,
+                                        "clientCertificateSet": True,
+                                    },
+                                    "timeouts": {
+                                        "connect": 5.0,
+                                        "handshake": 5.0,
+                                        "headers": 300.0,
+                                        "firstContent": None,
+                                        "idle": 120.0,
+                                        "request": 30.0,
+                                    },
+                                    "connectionPool": {
+                                        "maxConnections": 4096,
+                                        "maxPending": 1024,
+                                        "pendingTimeout": 5.0,
+                                        "idleTimeout": 30.0,
+                                    },
+                                    "outlierDetection": {
+                                        "consecutiveErrors": 5,
+                                        "failurePercent": None,
+                                        "interval": 10.0,
+                                        "leastRequests": 10,
+                                        "baseEjectionTime": 5.0,
+                                        "maxEjectionTime": 60.0,
+                                    },
+                                    "prefill": False,
+                                    "apiKeySet": True,
+                                    "apiKeys": [],
+                                }
+                            ],
+                            "fallback": [],
+                            "retries": {
+                                "attempts": 2,
+                                "retryOn": None,
+                                "backoff": {"base": 0.25, "max": 8.0},
+                                "perTryTimeout": None,
+                                "maxWait": 5.0,
+                            },
+                            "fallbackOn": [],
+                            "hedge": None,
+                            "mirror": None,
+                            "onStreamBreak": "continue",
+                            "onClientDisconnect": "cancel",
+                            "onAllOpen": "error",
+                            "keepAlive": None,
+                        }
+                    ],
+                }
+            ],
+            "healthChecks": [],
+        }
     }
+
+
+POOL = """
+healthCheck: {operation: chat, body: {messages: [], user: "${KEY}"}}
+prefill: {field: partial}
+configs:
+  defaultConfig:
+    openAIConfig: {apiKeys: [{name: blue, key: "${KEY}", weight: 3}, {name: green, key: sk-canary-2}]}
+"""
+
+
+def test_what_is_asked_beside_the_chosen_backend() -> None:
+    rules = """
+    rules:
+    - backendRefs: [{providerHost: b.example}]
+      fallback: [{providerHost: a.example, model: m}]
+      mirror: {providerHost: b.example, percent: 5}
+      hedge: {after: 3s}
+      retries: {retryOn: [reset, 429]}
+      keepAlive: 15s
+    """
+    conf = provider("a", POOL) + provider("b") + route("demo", rules)
+    snapshot = compiled(conf, environment={"KEY": "sk-canary-1"})
+    shown = describe(snapshot.tenants["default"], ())
+    (rule,) = next(each for each in shown["routes"] if each["host"] == "demo")["rules"]  # type: ignore[attr-defined]
+    (fallback,) = rule["fallback"]
+    assert (fallback["provider"], fallback["model"], fallback["prefill"]) == ("a", "m", {"field": "partial"})
+    assert fallback["apiKeys"] == [{"name": "blue", "weight": 3}, {"name": "green", "weight": 1}]
+    assert (rule["mirror"]["provider"], rule["mirror"]["percent"]) == ("b", 5)
+    assert (rule["hedge"], rule["keepAlive"]) == ({"after": 3.0}, 15.0)
+    assert rule["retries"]["retryOn"] == ["429", "reset"]
+    assert shown["healthChecks"] == [
+        {
+            "provider": "a",
+            "owner": "default",
+            "operation": "chat",
+            "target": "(hidden)",
+            "bodySet": True,
+            "interval": 10.0,
+            "timeout": 5.0,
+        }
+    ]
+    assert b"canary" not in msgspec.json.encode(shown)
 
 
 def test_a_plain_provider_without_a_key() -> None:
     local = evolve(
         BACKEND,
-        destination=Destination(owner="acme", address="simulator", port=0, tls=None, in_process=True),
+        destination=Destination(
+            owner="acme", provider="a", address="simulator", port=0, tls=None, in_process=True
+        ),
         model=None,
         overrides_model=False,
-        api_key=None,
+        keys=(evolve(BACKEND.keys[0], secret=None),),
     )
-    text = json.dumps(describe(snapshot_of(local)))
+    text = json.dumps(described(snapshot_of(local)))
     assert '"tls": null' in text
     assert '"destination": "simulator"' in text
     assert '"apiKeySet": false' in text
@@ -92,27 +184,57 @@ def test_a_plain_provider_without_a_key() -> None:
 
 
 def test_nothing_secret_is_shown() -> None:
-    shown = msgspec.json.encode(describe(snapshot_of(BACKEND)))
+    shown = msgspec.json.encode(described(snapshot_of(BACKEND)))
     assert CANARY.encode() not in shown
     assert Secret(CANARY).digest().encode() not in shown
 
 
-def test_an_empty_gateway() -> None:
-    empty = Snapshot(
-        tenants={},
-        anonymous=HostTable(),
-        withheld=HostTable(),
-        settings=GatewaySettings(),
-        destinations=frozenset(),
-        turns_keys=frozenset(),
-    )
-    assert describe(empty) == {"settings": {}, "tenants": {}}
+def test_clients_and_by_what_they_are_known() -> None:
+    until = 'notAfter: "2027-01-31T00:00:00Z"'
+    hashes = f'[{{hash: "sha256:{"ab" * 32}", {until}}}, {{hash: "sha256:{"cd" * 32}"}}]'
+    clients = f"""
+    clients:
+    - {{name: ci, labels: {{app: web}}, apiKeyHashes: {hashes}}}
+    - {{name: batch, certificate: {{subjectAltName: "spiffe://corp/batch"}}, sourceCIDRs: [10.1.0.0/16]}}
+    """
+    generation = adopt_conf({"acme/t.yaml": tenant("acme", clients), "acme/p.yaml": provider("a")})
+    good = generation.tenants["acme"].good
+    assert good is not None
+    assert describe_clients(good.document) == [
+        {
+            "name": "ci",
+            "labels": {"app": "web"},
+            "keys": [
+                {"hash": "sha256:abababab…", "notAfter": "2027-01-31T00:00:00Z"},
+                {"hash": "sha256:cdcdcdcd…", "notAfter": None},
+            ],
+            "certificates": [],
+            "sourceCIDRs": [],
+        },
+        {
+            "name": "batch",
+            "labels": {},
+            "keys": [],
+            "certificates": ["spiffe://corp/batch"],
+            "sourceCIDRs": ["10.1.0.0/16"],
+        },
+    ]
+    assert describe_clients(None) is None
+
+
+def test_settings_that_were_written() -> None:
+    assert describe_settings(GatewaySettings(body_bytes=1000)) == {"body_bytes": 1000}
+
+
+def test_a_time() -> None:
+    assert shown_time(1795345205.9) == "2026-11-22T11:00:05Z"
+    assert (shown_time(-1e12), shown_time(1e12)) == ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
 
 
 def test_an_address_from_outside_is_not_shown() -> None:
     spec = 'endpoint: {address: "${HOST}"}'
     snapshot = compiled(provider("a", spec), environment={"HOST": "canary.internal"})
-    assert b"canary" not in msgspec.json.encode(describe(snapshot))
+    assert b"canary" not in msgspec.json.encode(described(snapshot))
     (destination,) = snapshot.destinations
     assert str(destination) == "(hidden):443"
     assert "canary" not in repr(destination)

@@ -33,4 +33,4 @@ def test_equal_labels_are_one_series() -> None:
 
 def test_secrets_of_a_backend_are_not_in_its_repr() -> None:
     assert CANARY not in repr(BACKEND.headers)
-    assert CANARY not in repr(BACKEND.api_key)
+    assert CANARY not in repr(BACKEND.keys)

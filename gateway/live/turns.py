@@ -1,33 +1,38 @@
-"""What outlives a snapshot: state of what is running, by stable names.
-
-A snapshot is replaced as a whole at every reload; what is still named afterwards carries on here exactly where it was.
-"""
+"""Whose turn it is, when several backends share a rule by weight."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from gateway.policy.balancing import next_turn
+from gateway.policy.sticking import stick
 from gateway.snapshot.tables import Backend, RuleTable, TurnsKey
 
 
-class Live:
-    """The one holder of live state.  Only the reactor's thread touches it."""
+class Turns:
+    """The turns of every rule."""
 
     def __init__(self) -> None:
         self._turns: dict[TurnsKey, tuple[RuleTable, list[int]]] = {}
         """The rule as it was when the last turn was taken, and the balances of its backends after it."""
 
-    def take_turn(self, rule: RuleTable) -> Backend:
-        """The backend whose turn it is under this rule; it is then the next one's turn."""
+    def take(self, rule: RuleTable, sticky: bytes | None = None) -> Backend:
+        """The backend whose turn it is under this rule; it is then the next one's turn.
+
+        :param sticky: what chooses a backend instead, by `policy/sticking.py`, which is nobody's turn.
+        """
         if len(rule.backends) == 1:
             return rule.backends[0]
+        if sticky is not None:
+            return rule.backends[stick(sticky, rule.backend_keys, rule.weights)]
         index, balances = next_turn(rule.weights, self._balances(rule))
         self._turns[rule.turns_key] = (rule, balances)
         return rule.backends[index]
 
-    def next_backend(self, rule: RuleTable) -> Backend:
-        """The backend that `take_turn` would give, without taking it."""
+    def next(self, rule: RuleTable, sticky: bytes | None = None) -> Backend:
+        """The backend that `take` would give, without taking it."""
+        if sticky is not None and len(rule.backends) > 1:
+            return rule.backends[stick(sticky, rule.backend_keys, rule.weights)]
         return rule.backends[next_turn(rule.weights, self._balances(rule))[0]]
 
     def keep(self, turns_keys: frozenset[TurnsKey]) -> None:

@@ -1,0 +1,36 @@
+"""What outlives a snapshot: state of what is running, by stable names.
+
+A snapshot is replaced as a whole at every reload; what is still named afterwards carries on here exactly where it was.
+Policies decide, and keep nothing; this keeps, and decides nothing.
+
+    turns       whose turn it is under a rule
+    breakers    which keys of which providers are left alone for a while
+    keys        what is held against a key, and whose turn it is in a pool
+    budgets     how many retries a provider gets
+"""
+
+from __future__ import annotations
+
+from gateway.live.breakers import Breakers
+from gateway.live.budgets import RetryBudgets
+from gateway.live.keys import Keys
+from gateway.live.turns import Turns
+from gateway.snapshot.tables import Snapshot
+
+
+class Live:
+    """All live state.  Only the reactor's thread changes it."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.breakers = Breakers()
+        self.keys = Keys(self.breakers)
+        self.budgets = RetryBudgets()
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Forget what this snapshot does not name."""
+        names = snapshot.breaker_names
+        self.turns.keep(snapshot.turns_keys)
+        self.breakers.keep(names)
+        self.keys.keep(names)
+        self.budgets.keep(frozenset((name.owner, name.provider) for name in names))

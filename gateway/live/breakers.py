@@ -1,0 +1,71 @@
+"""The breakers of all providers' keys; `policy/breaking.py` decides, this remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from gateway.policy import breaking
+from gateway.policy.breaking import Breaker, Closed, Outcome, OutlierDetection
+from gateway.snapshot.tables import Backend, BreakerName, ProviderKey
+
+_NEW = Closed()
+
+
+class Breakers:
+    """One breaker for each key of a provider.  What was never in trouble takes no room."""
+
+    def __init__(self) -> None:
+        self.in_trouble: dict[BreakerName, Breaker] = {}
+        """Every breaker that is not as if it were new.  Empty on a good day."""
+
+    def admits(self, key: ProviderKey, now: float) -> bool:
+        """Tell whether a request may be sent with this key."""
+        breaker = self.in_trouble.get(key.breaker_name)
+        return breaker is None or breaking.admits(breaker, now)
+
+    def begin(self, key: ProviderKey, now: float) -> bool:
+        """A request is sent; tell whether it is the probe, for `report`."""
+        breaker = self.in_trouble.get(key.breaker_name)
+        if breaker is None:
+            return False
+        self.in_trouble[key.breaker_name], is_probe = breaking.begin(breaker, now)
+        return is_probe
+
+    def report(
+        self, backend: Backend, key: ProviderKey, outcome: Outcome, now: float, *, probe: bool
+    ) -> None:
+        """A request that began has ended; said once for each."""
+        if not self.in_trouble and outcome is not Outcome.FAILURE and backend.outlier.failure_percent is None:
+            return  # nothing is remembered of a success
+        breaker = self.in_trouble.get(key.breaker_name, _NEW)
+        self._remember(key.breaker_name, breaking.report(breaker, outcome, backend.outlier, now, probe))
+
+    def checked(
+        self, names: Iterable[BreakerName], succeeded: bool, settings: OutlierDetection, now: float
+    ) -> None:
+        """A health check of a provider has ended; these are the breakers of all its keys."""
+        for name in names:
+            self._remember(name, breaking.checked(self.in_trouble.get(name, _NEW), succeeded, settings, now))
+
+    def seconds_until_admitted(self, key: ProviderKey, now: float) -> float:
+        """Seconds until a request may be sent with this key; 0 if it may now, or at any moment."""
+        return breaking.seconds_until_admitted(self.in_trouble.get(key.breaker_name, _NEW), now)
+
+    def least_bad(self, keys: Sequence[ProviderKey]) -> int:
+        """The index of the key to try when none is admitted; there is at least one."""
+        return breaking.least_bad([self.in_trouble.get(key.breaker_name, _NEW) for key in keys])
+
+    def keep(self, names: frozenset[BreakerName]) -> None:
+        """Forget the breakers of keys that no snapshot names any more."""
+        for name in self.in_trouble.keys() - names:
+            del self.in_trouble[name]
+
+    def remembered(self) -> Mapping[BreakerName, Breaker]:
+        """A copy of all that is remembered; a breaker that is missing is closed.  Safe in any thread."""
+        return self.in_trouble.copy()
+
+    def _remember(self, name: BreakerName, breaker: Breaker) -> None:
+        if breaker == _NEW:
+            self.in_trouble.pop(name, None)
+        else:
+            self.in_trouble[name] = breaker
