@@ -2,10 +2,13 @@
 
 Read it in this order:
 
-- `answers.py`: what a request is answered with; `openai.py` has the shapes, `speech.py` the words,
-  `vectors.py` the embeddings
-- `drills.py`: the misbehaviour that a request may ask for in its `x-simulate` header
-- `script.py`: answer and drill together, as steps: wait, say, break off
+- `answers.py`: what a request is answered with, and `chat.py` for chats; `openai.py` has the shapes, `speech.py` the
+  words, `vectors.py` the embeddings, `errors.py` the errors, `bodies.py` and `replies.py` what comes of them
+- `gateway/resources/misbehaviour.py`: the misbehaviour that may be asked for, which is what operators write;
+  `wishes.py`: the places where a request finds it; `courses.py`: what holds for this one of many requests
+- `steps.py`: what a provider does, one after the other: wait, say, break off
+- `streaming.py`: an answer as steps; `tampering.py`: what is then done to their bytes
+- `script.py`: all of this together
 - `server.py`: plays the steps to a client, at the client's pace
 - `in_process.py`: reaches the simulator of this process over a socket pair
 - `alone.py`: the simulator as a server of its own, for `llmgateway simulate`

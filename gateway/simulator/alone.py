@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime
 
 from gateway.simulator.server import simulator_factory
 from gateway.wire.sweep import Sweep
+from gateway.wire.tls_endpoint import server_endpoint
 
 
-def simulate(reactor: IReactorTime, listen: str, listening: Callable[[IAddress], None]) -> Deferred[None]:
+def simulate(
+    reactor: IReactorTime,
+    listen: str,
+    listening: Callable[[IAddress], None],
+    misbehaviour: Sequence[str] = (),
+) -> Deferred[None]:
     """Answer on this endpoint until the reactor stops; made for `twisted.internet.task.react`.
 
-    :param listen: an endpoint string of Twisted's, such as `tcp:9000:interface=127.0.0.1`.
+    :param listen: an endpoint string, such as `tcp:9000:interface=127.0.0.1`.
     :param listening: called with the bound address once requests are answered.
+    :param misbehaviour: what every request meets, as groups of directives.
     :return: fires never, or fails with `twisted.internet.error.CannotListenError`.
     :raises ValueError: where the string is no endpoint.
     """
-    endpoint = serverFromString(reactor, listen)
+    endpoint = server_endpoint(reactor, listen)
     sweep = Sweep(reactor, monotonic)
+    factory = simulator_factory(reactor, sweep, standing=tuple(misbehaviour))
     for_ever: Deferred[None] = Deferred()
 
     def bound(port: IListeningPort) -> None:
         sweep.start()
         listening(port.getHost())
 
-    endpoint.listen(simulator_factory(reactor, sweep)).addCallback(bound).addErrback(for_ever.errback)
+    endpoint.listen(factory).addCallback(bound).addErrback(for_ever.errback)
     return for_ever

@@ -31,6 +31,10 @@ class Part(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True):
     role: str
     content: str | list[Part] | None = None
+    partial: bool = False
+    """Go on with this message: DashScope's and Moonshot's word."""
+    prefix: bool = False
+    """Likewise: Mistral's and DeepSeek's."""
 
     @property
     def text(self) -> str:
@@ -47,9 +51,19 @@ class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool = False
 
 
+class Function(msgspec.Struct, frozen=True):
+    name: str
+
+
+class Tool(msgspec.Struct, frozen=True):
+    function: Function | None = None
+    """None for a tool of another kind."""
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
     model: str = DEFAULT_MODEL
+    tools: list[Tool] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
@@ -73,12 +87,27 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
 
 
-def usage(prompt_tokens: int, completion_tokens: int) -> Json:
-    return {
+def model_in(name: str) -> str:
+    """The model's own name: what stands before directives, `simulator-1` in `simulator-1+cut-after=3`."""
+    own, _, directives = name.partition("+")
+    return own if directives else name
+
+
+def directives_in(name: str) -> list[str]:
+    """The groups of directives in a model's name; a plus sign at its end (`command-r+`) begins none."""
+    _, _, directives = name.partition("+")
+    return [group for group in directives.split("+") if group]
+
+
+def usage(prompt_tokens: int, completion_tokens: int, reasoning_tokens: int = 0) -> Json:
+    counted: Json = {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt_tokens + completion_tokens,
     }
+    if reasoning_tokens:
+        counted["completion_tokens_details"] = {"reasoning_tokens": reasoning_tokens}
+    return counted
 
 
 def head_fields(identity: str, kind: str, model: str) -> Json:
@@ -86,9 +115,13 @@ def head_fields(identity: str, kind: str, model: str) -> Json:
     return {"id": identity, "object": kind, "created": CREATED, "model": model}
 
 
-def chat_choice(text: str, finish_reason: str) -> Json:
-    message = {"role": "assistant", "content": text, "refusal": None}
-    return {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+def chat_choice(message: Json, finish_reason: str) -> Json:
+    """A whole answer's choice.
+
+    :param message: what the message holds beside its role.
+    """
+    said = {"role": "assistant", "content": None, "refusal": None, **message}
+    return {"index": 0, "message": said, "logprobs": None, "finish_reason": finish_reason}
 
 
 def chat_delta(delta: Json, finish_reason: str | None = None) -> Json:
@@ -108,10 +141,19 @@ def model_list(names: Sequence[str]) -> Json:
     return {"object": "list", "data": [model_entry(name) for name in names]}
 
 
+def error(message: str, kind: str, *, param: str | None = None, code: str | None = None) -> Json:
+    """What stands under `error`; `kind` is OpenAI's `error.type`."""
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
 def error_body(message: str, kind: str, *, param: str | None = None, code: str | None = None) -> bytes:
-    """A whole error body; `kind` is OpenAI's `error.type`."""
-    error = {"message": message, "type": kind, "param": param, "code": code}
-    return msgspec.json.encode({"error": error})
+    """A whole error body."""
+    return msgspec.json.encode({"error": error(message, kind, param=param, code=code)})
+
+
+def compact(content: Json) -> str:
+    """JSON within JSON, such as a tool call's arguments."""
+    return msgspec.json.encode(content).decode()
 
 
 def event(content: Json) -> bytes:

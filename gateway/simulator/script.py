@@ -1,135 +1,75 @@
-"""Answer and drill together as a script: the steps that the simulated provider takes, one after the other.
-
-A script that ends without `End`, `Respond` or `BreakOff` falls silent: the connection stays open until the
-client leaves.
-"""
+"""From a request to the steps of its answer: which drill it meets, and what becomes of the answer by that."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias, assert_never
+from collections.abc import Callable, Iterator
 
-from attrs import frozen
+from gateway.messages import RequestHead
+from gateway.resources.directives import DrillError
+from gateway.resources.drills import Drill
+from gateway.resources.misbehaviour import read_misbehaviour
+from gateway.simulator.answers import answer, common_headers
+from gateway.simulator.courses import Courses
+from gateway.simulator.errors import bad_drill, filtered, simulated_error, too_long
+from gateway.simulator.replies import Answer
+from gateway.simulator.steps import Blurt, BreakOff, Reset, Respond, Step, Wait
+from gateway.simulator.tampering import GARBAGE, steps_of
+from gateway.simulator.wishes import caller_of, wishes
 
-from gateway.messages import Headers, RequestHead
-from gateway.simulator import openai
-from gateway.simulator.answers import Answer, Streamed, Whole, answer, bad_drill, simulated_error
-from gateway.simulator.drills import Drill, DrillError, read_drill
-
-
-@frozen
-class Wait:
-    """Say nothing for a while; what was said before is sent first."""
-
-    seconds: float
-
-
-@frozen
-class Respond:
-    """Send a whole answer at once."""
-
-    status: int
-    headers: Headers
-    body: bytes
+_CONTEXT = 8192
+"""Tokens that the model says it can read, where a drill says that a prompt is too long whatever it is."""
 
 
-@frozen
-class Begin:
-    """Send the head of an answer."""
+class Playwright:
+    """Writes the script for each request; remembers what was played."""
 
-    status: int
-    headers: Headers
-    body_length: int | None
-    """None for a stream."""
+    def __init__(
+        self, seconds: Callable[[], float], wall_clock: Callable[[], float], standing: tuple[str, ...] = ()
+    ) -> None:
+        """Make one.
 
+        :param seconds: a clock that never jumps, for what happens only for a while.
+        :param wall_clock: Unix time, for dates in answers.
+        :param standing: misbehaviour that every request meets, as groups of directives.
+        """
+        self._seconds = seconds
+        self._wall_clock = wall_clock
+        self._standing = standing
+        self._courses = Courses()
 
-@frozen
-class Say:
-    """Send some of the body."""
+    def script(self, head: RequestHead, body: bytes) -> Iterator[Step]:
+        """The steps with which this request is answered."""
+        try:
+            misbehaviour = read_misbehaviour(wishes(head, body, self._standing))
+        except DrillError as error:
+            refusal = bad_drill(str(error)).as_answer(common_headers(head, body))
+            return iter((Respond(refusal.status, refusal.headers, refusal.body),))
+        if misbehaviour.sometimes:
+            drill = self._courses.drill(misbehaviour, caller_of(head), self._seconds())
+        else:
+            drill = misbehaviour.drill()
+        return self._steps(head, body, drill)
 
-    data: bytes
+    def _steps(self, head: RequestHead, body: bytes, drill: Drill) -> Iterator[Step]:
+        if drill.delay:
+            yield Wait(drill.delay)
+        if drill.stall:
+            return
+        if drill.close:
+            yield BreakOff()
+        elif drill.reset:
+            yield Reset()
+        elif drill.garbage:
+            yield Blurt(GARBAGE)
+            yield BreakOff()
+        else:
+            yield from steps_of(self._answer(head, body, drill), drill)
 
-
-@frozen
-class End:
-    """The body is whole."""
-
-
-@frozen
-class BreakOff:
-    """Close the connection, whatever is still missing."""
-
-
-Step: TypeAlias = Wait | Respond | Begin | Say | End | BreakOff
-
-MALFORMED_EVENT = b'data: {"id":"malformed","choices":[{"index":0,"delta":{"content":\n\n'
-"""Well-formed as an event, cut short as JSON."""
-
-
-def perform(head: RequestHead, body: bytes) -> Iterator[Step]:
-    """The steps with which this request is answered."""
-    try:
-        drill = read_drill([value for name, value in head.headers if name == b"x-simulate"])
-    except DrillError as error:
-        refusal = bad_drill(head, body, str(error))
-        yield Respond(refusal.status, refusal.headers, refusal.body)
-        return
-    if drill.delay:
-        yield Wait(drill.delay)
-    if drill.stall:
-        return
-    if drill.reset:
-        yield BreakOff()
-        return
-    match _answer(head, body, drill):
-        case Whole() as whole:
-            yield from _whole(whole, drill)
-        case Streamed() as streamed:
-            yield from _stream(streamed, drill)
-        case other:
-            assert_never(other)
-
-
-def _answer(head: RequestHead, body: bytes, drill: Drill) -> Answer:
-    if drill.status is not None:
-        return simulated_error(head, body, drill, drill.status)
-    return answer(head, body, drill)
-
-
-def _whole(whole: Whole, drill: Drill) -> Iterator[Step]:
-    shown = _shown(drill)
-    if shown is None:
-        yield Respond(whole.status, whole.headers, whole.body)
-        return
-    yield Begin(whole.status, whole.headers, len(whole.body))
-    yield Say(whole.body[: min(shown, len(whole.body) - 1)])
-    if drill.cut_after is not None:
-        yield BreakOff()
-
-
-def _stream(streamed: Streamed, drill: Drill) -> Iterator[Step]:
-    shown = _shown(drill)
-    yield Begin(200, streamed.headers, None)
-    if streamed.opening:
-        yield Say(streamed.opening)
-    for index, event in enumerate(streamed.content):
-        if index == shown:
-            break
-        pause = drill.chunk_delay if index else drill.first_content_delay
-        if pause:
-            yield Wait(pause)
-        yield Say(event)
-        if drill.malformed_event and index == 0:
-            yield Say(MALFORMED_EVENT)
-    if drill.cut_after is not None:
-        yield BreakOff()
-    elif drill.stall_after is None:
-        yield Say(streamed.closing)
-        if not drill.no_done:
-            yield Say(openai.DONE)
-        yield End()
-
-
-def _shown(drill: Drill) -> int | None:
-    """How much of the answer is seen at most, or None for all of it."""
-    return drill.stall_after if drill.cut_after is None else drill.cut_after
+    def _answer(self, head: RequestHead, body: bytes, drill: Drill) -> Answer:
+        if drill.status is not None:
+            return simulated_error(drill, drill.status, common_headers(head, body), self._wall_clock())
+        if drill.context_length:
+            return too_long(_CONTEXT + 1, _CONTEXT, "messages").as_answer(common_headers(head, body))
+        if drill.content_filter:
+            return filtered().as_answer(common_headers(head, body))
+        return answer(head, body, drill)

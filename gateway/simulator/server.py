@@ -5,6 +5,7 @@ It is an `ExchangeStarter` on the wire's own HTTP, so it is as strict about requ
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
@@ -13,8 +14,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.simulator import openai
-from gateway.simulator.script import Begin, BreakOff, End, Respond, Say, Step, Wait, perform
-from gateway.wire.downstream import DownstreamConnection, Exchange
+from gateway.simulator.script import Playwright
+from gateway.simulator.steps import Begin, Blurt, BreakOff, End, Reset, Respond, Say, Step, Wait
+from gateway.wire.downstream import DownstreamConnection
+from gateway.wire.exchanging import Exchange
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.sweep import Sweep
@@ -26,12 +29,13 @@ BURST_BYTES = 64 * 1024
 class Simulator:
     """Starts one exchange a request."""
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, playwright: Playwright) -> None:
         self._reactor = reactor
+        self._playwright = playwright
 
     def exchange_started(self, head: RequestHead, connection: DownstreamConnection) -> Exchange:
         connection.accept_body()
-        return SimulatedExchange(self._reactor, head, connection)
+        return SimulatedExchange(self._reactor, self._playwright, head, connection)
 
     def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:
         _refuse(error, connection)
@@ -40,8 +44,15 @@ class Simulator:
 class SimulatedExchange:
     """One request: its body as it comes in, then the steps of its answer."""
 
-    def __init__(self, reactor: IReactorTime, head: RequestHead, connection: DownstreamConnection) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        playwright: Playwright,
+        head: RequestHead,
+        connection: DownstreamConnection,
+    ) -> None:
         self._reactor = reactor
+        self._playwright = playwright
         self._head = head
         self._connection = connection
         self._body: list[bytes] = []
@@ -53,7 +64,7 @@ class SimulatedExchange:
         self._body.append(data)
 
     def body_ended(self) -> None:
-        self._steps = perform(self._head, b"".join(self._body))
+        self._steps = self._playwright.script(self._head, b"".join(self._body))
         self._play()
 
     def request_failed(self, error: GatewayError) -> None:
@@ -91,6 +102,10 @@ class SimulatedExchange:
                         self._connection.flush()
                         self._play_later(0)
                         return
+                case Blurt(data):
+                    transport = self._connection.transport
+                    assert transport is not None  # the client has not left
+                    transport.write(data)
                 case Respond(status, headers, body):
                     self._connection.respond(status, headers, body)
                     return
@@ -101,6 +116,9 @@ class SimulatedExchange:
                     return
                 case BreakOff():
                     self._connection.break_off()
+                    return
+                case Reset():
+                    self._connection.abort()
                     return
                 case other:
                     assert_never(other)
@@ -125,10 +143,13 @@ def simulator_factory(
     sweep: Sweep,
     limits: Callable[[], DownstreamLimits] = DownstreamLimits,
     listener: str = "",
+    standing: tuple[str, ...] = (),
 ) -> DownstreamFactory:
     """The factory whose connections are answered by the simulator.
 
     :param reactor: of the delays that drills ask for.
     :param sweep: of the wire's own deadlines.
+    :param standing: misbehaviour that every request meets, as groups of directives.
     """
-    return DownstreamFactory(Simulator(reactor), sweep, limits, listener)
+    playwright = Playwright(sweep.seconds, time.time, standing)
+    return DownstreamFactory(Simulator(reactor, playwright), sweep, limits, listener)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 TOKEN_BYTES = 4
 
@@ -32,6 +32,8 @@ class Speech:
     """How many words are said: fewer than there are, or the same ones again and again."""
     limit: int | None
     """Bytes after which the model is cut short, or None."""
+    opening: str | None = None
+    """Said in place of the first word: what is left of one that was begun, for example."""
 
     @property
     def is_cut_short(self) -> bool:
@@ -50,7 +52,9 @@ class Speech:
     def pieces(self, number: int | None) -> Iterator[str]:
         """Say it in this many pieces of about as many words each, at most one a word; None is one a word."""
         number = self.count if number is None else min(number, self.count)
-        words = islice(cycle(self.words), self.count)
+        words: Iterator[str] = islice(cycle(self.words), self.count)
+        if self.opening is not None and self.count:
+            words = chain([self.opening], islice(words, 1, None))
         left = self.size
         for index in range(number):
             size = (index + 1) * self.count // number - index * self.count // number
@@ -63,7 +67,43 @@ class Speech:
     def _whole_size(self) -> int:
         sizes = [len(word.encode()) for word in self.words]
         rounds, rest = divmod(self.count, len(sizes))
-        return rounds * sum(sizes) + sum(sizes[:rest])
+        size = rounds * sum(sizes) + sum(sizes[:rest])
+        if self.opening is None or not self.count:
+            return size
+        return size - sizes[0] + len(self.opening.encode())
+
+    def after(self, said: str) -> Speech:
+        """The rest of it for somebody who has heard this much.
+
+        Where these are words of another speech it goes on with as many words of its own left out as were said.
+        """
+        place = 0
+        for index, word in enumerate(islice(cycle(self.words), self.count)):
+            heard = said[place:]
+            if not heard.startswith(word):
+                if word.startswith(heard):
+                    return self._from(index, word[len(heard) :])
+                return self._after_others(said)
+            place += len(word)
+        return self._from(self.count, None) if place == len(said) else self._after_others(said)
+
+    def again_after(self, said: str) -> Speech:
+        """Likewise, but what was said is said once more."""
+        rest = self.after(said)
+        if not rest.count:
+            return evolve(rest, count=1, opening=said)
+        return evolve(rest, opening=said + (rest.words[0] if rest.opening is None else rest.opening))
+
+    def _after_others(self, said: str) -> Speech:
+        skipped = min(len(said.split()), self.count)
+        blank = "" if said[-1:].isspace() else " "
+        return self._from(skipped, blank + self.words[skipped % len(self.words)])
+
+    def _from(self, index: int, opening: str | None) -> Speech:
+        """Without the first words, as many as this."""
+        turn = index % len(self.words)
+        words = (*self.words[turn:], *self.words[:turn])
+        return evolve(self, words=words, count=self.count - index, opening=opening)
 
 
 def speak(text: str, *, words: int | None, most_tokens: int | None) -> Speech:

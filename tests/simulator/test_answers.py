@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from gateway.simulator.answers import Streamed, Whole, answer, bad_drill, simulated_error
-from gateway.simulator.drills import Drill
+from gateway.resources.drills import Drill
+from gateway.simulator.answers import answer
+from gateway.simulator.replies import Streamed, Whole
 from gateway.simulator.vectors import as_floats
 from tests.simulator.requests import CHAT, HELLO, head, json
 
@@ -35,7 +36,7 @@ def fields_of(answered: Whole) -> Any:
 
 def events(answered: Streamed) -> list[Any]:
     """What the events hold, the last one apart from `[DONE]`."""
-    text = answered.opening + b"".join(answered.content) + answered.closing
+    text = answered.opening + b"".join(answered.content) + answered.finish + answered.usage
     lines = text.split(b"\n\n")
     assert lines.pop() == b""
     return [msgspec.json.decode(line.removeprefix(b"data: ")) for line in lines]
@@ -226,27 +227,39 @@ def test_whether_a_key_came_is_visible_but_not_the_key(value: str | None, shown:
 
 
 @pytest.mark.parametrize(
-    ("drill", "kind", "code"),
+    ("model", "answered"),
+    [("m+cut-after=3", "m"), ("a/b:c+words=2+no-done", "a/b:c"), ("command-r+", "command-r+")],
+)
+def test_directives_in_a_models_name_are_not_its_name(model: str, answered: str) -> None:
+    fields = fields_of(whole(CHAT, json(model=model, messages=HELLO)))
+    assert fields["model"] == answered
+    assert fields["choices"][0]["message"]["content"].startswith(f"I am {answered}. ")
+    for path, body in (("/v1/completions", {"prompt": "x"}), ("/v1/embeddings", {"input": "x"})):
+        assert fields_of(whole(path, json(model=model, **body)))["model"] == answered
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "tokens", "param"),
     [
-        (Drill(status=503), "server_error", None),
-        (Drill(status=400), "invalid_request_error", None),
-        (Drill(status=401), "invalid_request_error", "invalid_api_key"),
-        (Drill(status=429, retry_after=3), "requests", "rate_limit_exceeded"),
-        (Drill(status=429, code="insufficient_quota"), "requests", "insufficient_quota"),
+        (CHAT, json(messages=HELLO), 3, "messages"),
+        ("/v1/completions", json(prompt="Once upon a time"), 4, "prompt"),
+        ("/v1/embeddings", json(input=["Once", "upon a time"]), 4, "input"),
     ],
 )
-def test_an_error_that_was_asked_for(drill: Drill, kind: str, code: str | None) -> None:
-    assert drill.status is not None
-    answered = simulated_error(head(CHAT), b"", drill, drill.status)
-    assert answered.status == drill.status
-    assert (fields_of(answered)["error"]["type"], fields_of(answered)["error"]["code"]) == (kind, code)
-    assert ((b"retry-after", b"3") in answered.headers) is (drill.retry_after == 3)
+def test_a_prompt_longer_than_the_context_is_refused(path: str, body: bytes, tokens: int, param: str) -> None:
+    assert whole(path, body, Drill(context=tokens)).status == 200
+    refused = whole(path, body, Drill(context=tokens - 1))
+    error = fields_of(refused)["error"]
+    assert (refused.status, error["code"], error["param"]) == (400, "context_length_exceeded", param)
+    assert f"maximum context length is {tokens - 1} tokens" in error["message"]
+    assert f"resulted in {tokens} tokens" in error["message"]
 
 
-def test_a_bad_drill_is_a_bad_request() -> None:
-    answered = bad_drill(head(CHAT), b"", "x-simulate: 'typo' is unknown")
-    assert answered.status == 400
-    assert "typo" in fields_of(answered)["error"]["message"]
+def test_other_words_disagree() -> None:
+    drill = Drill(other_words=True)
+    chat = fields_of(whole(CHAT, json(messages=HELLO), drill))["choices"][0]["message"]["content"]
+    assert chat == "In other words: Hello there is what simulator-1 was told."
+    assert fields_of(whole("/v1/completions", json(prompt="x"), drill))["choices"][0]["text"] != chat
 
 
 @given(st.binary(max_size=80) | st.text(max_size=20).map(lambda text: json(input=text, prompt=text)))

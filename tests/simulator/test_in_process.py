@@ -17,7 +17,7 @@ from gateway.wire.pools import Pools
 from gateway.wire.sweep import Sweep
 from gateway.wire.upstream import UpstreamConnection
 
-SIMULATOR = Destination(owner="default", address="simulator", port=0, tls=None, in_process=True)
+SIMULATOR = Destination(owner="default", provider="a", address="simulator", port=0, tls=None, in_process=True)
 REQUEST = b"GET /v1/models HTTP/1.1\r\nHost: simulator\r\n\r\n"
 
 
@@ -39,16 +39,11 @@ class Asker:
     def connection_failed(self, error: GatewayError) -> None:
         self.error = error
 
-    def head_received(self, head: ResponseHead) -> None:
-        self.status = head.status
-
-    def body_received(self, data: bytes) -> None:
-        self.body += data
-
-    def read_ended(self) -> None: ...
-
-    def answer_ended(self) -> None:
-        self.ended = True
+    def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        if head is not None:
+            self.status = head.status
+        self.body += body
+        self.ended = ended
 
     def answer_failed(self, error: GatewayError) -> None:
         self.error = error
@@ -104,10 +99,11 @@ class InProcessTests(SynchronousTestCase):
             assert b'"id":"simulator-1"' in asker.body
         assert len(self.simulator.connections) == 1
 
-    def test_a_reset_reaches_the_gateway(self) -> None:
-        asker = self.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Simulate: reset\r\n\r\n"))
-        assert asker.error is not None
-        assert asker.error.code == "provider_reset"
+    def test_a_close_and_a_reset_reach_the_gateway(self) -> None:
+        for directive in (b"close", b"reset"):
+            asker = self.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Simulate: %b\r\n\r\n" % directive))
+            assert asker.error is not None
+            assert asker.error.code == "provider_reset"
 
     def test_leaving_reaches_the_simulator(self) -> None:
         asker = self.ask(REQUEST.replace(b"\r\n\r\n", b"\r\nX-Simulate: delay=60m\r\n\r\n"))

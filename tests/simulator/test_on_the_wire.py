@@ -13,6 +13,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.simulator.server import BURST_BYTES, simulator_factory
+from gateway.simulator.tampering import GARBAGE, WRONG_BY
 from gateway.wire.downstream import DownstreamConnection
 from gateway.wire.sweep import Sweep
 from tests.simulator.requests import CHAT, HELLO, json
@@ -136,10 +137,35 @@ class WireTests(SynchronousTestCase):
         assert (answer.status, answer.whole) == (529, True)
         assert answer.headers[b"retry-after"] == b"3"
 
-    def test_reset_sends_nothing_and_closes(self) -> None:
+    def test_close_sends_nothing_and_closes(self) -> None:
+        self.ask(PLAIN, "X-Simulate: close")
+        assert self.transport.value() == b""
+        assert not self.transport.connected
+
+    def test_reset_sends_nothing_and_aborts(self) -> None:
         self.ask(PLAIN, "X-Simulate: reset")
         assert self.transport.value() == b""
         assert not self.transport.connected
+
+    def test_garbage_is_no_http(self) -> None:
+        self.ask(PLAIN, "X-Simulate: garbage")
+        assert self.transport.value() == GARBAGE
+        assert not self.transport.connected
+
+    def test_a_length_that_is_too_long_is_waited_for(self) -> None:
+        self.ask(PLAIN, "X-Simulate: content-length=longer")
+        answer = self.answer()
+        assert int(answer.headers[b"content-length"]) == len(answer.body) + WRONG_BY
+        assert not answer.whole
+        assert self.transport.connected
+
+    def test_behind_a_length_that_is_too_short_there_is_more(self) -> None:
+        self.ask(STREAM, "X-Simulate: content-length=shorter")
+        head, _, body = self.transport.value().partition(b"\r\n\r\n")
+        assert b"content-length: %d" % (len(body) - WRONG_BY) in head
+        assert b"chunked" not in head
+        assert body.endswith(b"[DONE]\n\n")
+        assert self.transport.connected
 
     def test_a_cut_stream_has_no_last_chunk(self) -> None:
         self.ask(STREAM, "X-Simulate: cut-after=2")

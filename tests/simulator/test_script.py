@@ -3,17 +3,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.simulator.script import (
-    MALFORMED_EVENT,
-    Begin,
-    BreakOff,
-    End,
-    Respond,
-    Say,
-    Step,
-    Wait,
-    perform,
-)
+from gateway.simulator.script import Playwright
+from gateway.simulator.steps import Begin, Blurt, BreakOff, End, Reset, Respond, Say, Step, Wait
+from gateway.simulator.streaming import MALFORMED_EVENT
+from gateway.simulator.tampering import GARBAGE
 from tests.simulator.requests import CHAT, HELLO, head, json
 
 PLAIN = json(messages=HELLO)
@@ -22,8 +15,12 @@ WORDS = 7
 """Content events of an answer to HELLO."""
 
 
+def playwright(*standing: str) -> Playwright:
+    return Playwright(lambda: 0.0, lambda: 0.0, standing)
+
+
 def steps(body: bytes, simulate: str) -> list[Step]:
-    return list(perform(head(CHAT, body, x_simulate=simulate), body))
+    return list(playwright().script(head(CHAT, body, x_simulate=simulate), body))
 
 
 def said(played: list[Step]) -> bytes:
@@ -36,13 +33,13 @@ def contents(played: list[Step]) -> int:
 
 
 def test_a_plain_answer_is_one_step() -> None:
-    (step,) = perform(head(CHAT, PLAIN), PLAIN)
+    (step,) = playwright().script(head(CHAT, PLAIN), PLAIN)
     assert isinstance(step, Respond)
     assert step.status == 200
 
 
 def test_a_stream_begins_says_and_ends() -> None:
-    played = list(perform(head(CHAT, STREAM), STREAM))
+    played = list(playwright().script(head(CHAT, STREAM), STREAM))
     assert isinstance(played[0], Begin)
     assert (b"content-type", b"text/event-stream; charset=utf-8") in played[0].headers
     assert played[0].body_length is None
@@ -53,9 +50,11 @@ def test_a_stream_begins_says_and_ends() -> None:
 
 @pytest.mark.parametrize("body", [PLAIN, STREAM])
 def test_drills_before_the_head(body: bytes) -> None:
-    assert steps(body, "reset") == [BreakOff()]
+    assert steps(body, "close") == [BreakOff()]
+    assert steps(body, "reset") == [Reset()]
+    assert steps(body, "garbage") == [Blurt(GARBAGE), BreakOff()]
     assert steps(body, "stall") == []
-    assert steps(body, "delay=2s, reset") == [Wait(2.0), BreakOff()]
+    assert steps(body, "delay=2s, reset") == [Wait(2.0), Reset()]
     (step,) = steps(body, "status=503")
     assert isinstance(step, Respond)
     assert step.status == 503
@@ -121,3 +120,43 @@ def test_a_drill_that_cannot_be_is_refused() -> None:
     assert isinstance(step, Respond)
     assert step.status == 400
     assert b"'typo' is unknown" in step.body
+
+
+@pytest.mark.parametrize(
+    ("simulate", "code"),
+    [("context-length", "context_length_exceeded"), ("content-filter", "content_filter")],
+)
+def test_prompts_that_are_refused_whatever_they_say(simulate: str, code: str) -> None:
+    for body in (PLAIN, STREAM):
+        (step,) = steps(body, simulate)
+        assert isinstance(step, Respond)
+        assert step.status == 400
+        assert msgspec.json.decode(step.body)["error"]["code"] == code
+
+
+def test_a_request_meets_what_model_header_configuration_and_command_line_say() -> None:
+    body = json(messages=HELLO, stream=True, model="m+chunks=3")
+    asked = head(CHAT, body, x_simulate="no-done", x_llmgateway_misbehave="words=20")
+    played = list(playwright("chunk-delay=1s").script(asked, body))
+    assert contents(played) == 3
+    assert len(said(played).split(b'"content":"')[2].split()) > 5
+    assert b"[DONE]" not in said(played)
+    assert Wait(1.0) in played
+
+
+def test_contradictions_between_them_are_refused() -> None:
+    body = json(messages=HELLO, model="m+words=3")
+    (step,) = playwright().script(head(CHAT, body, x_simulate="words=3"), body)
+    assert isinstance(step, Respond)
+    assert step.status == 400
+    assert b"This cannot be simulated: 'words' is given twice" in step.body
+
+
+def test_what_was_played_is_remembered() -> None:
+    simulator = playwright("status=500&first=1")
+    seen = []
+    for _ in range(2):
+        (step,) = simulator.script(head(CHAT, PLAIN), PLAIN)
+        assert isinstance(step, Respond)
+        seen.append(step.status)
+    assert seen == [500, 200]

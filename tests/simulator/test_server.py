@@ -4,8 +4,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.errors import GatewayError
+from gateway.simulator.script import Playwright
 from gateway.simulator.server import BURST_BYTES, Simulator
-from gateway.wire.downstream import Exchange
+from gateway.simulator.streaming import SECONDS_BEFORE_RESET
+from gateway.wire.exchanging import Exchange
 from tests.fakes.downstream import RecordingConnection
 from tests.simulator.requests import CHAT, HELLO, head, json
 
@@ -16,7 +18,7 @@ STREAM = json(messages=HELLO, stream=True)
 class SimulatorCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.simulator = Simulator(self.clock)
+        self.simulator = Simulator(self.clock, Playwright(self.clock.seconds, self.clock.seconds))
         self.client = RecordingConnection()
 
     def ask(self, body: bytes, **headers: str) -> Exchange:
@@ -93,10 +95,22 @@ class TimeTests(SimulatorCase):
 
 
 class MisbehaviourTests(SimulatorCase):
-    def test_reset_closes_instead_of_answering(self) -> None:
-        self.ask(PLAIN, x_simulate="reset")
+    def test_close_closes_instead_of_answering(self) -> None:
+        self.ask(PLAIN, x_simulate="close")
         assert self.client.broken_off
         assert not self.client.begun
+
+    def test_reset_resets_instead_of_answering(self) -> None:
+        self.ask(PLAIN, x_simulate="reset")
+        assert self.client.aborted
+        assert not self.client.begun
+
+    def test_a_reset_lets_what_was_said_leave_first(self) -> None:
+        self.ask(STREAM, x_simulate="cut-after=2, cut=reset")
+        assert self.contents() == 2
+        assert not self.client.aborted
+        self.clock.advance(SECONDS_BEFORE_RESET)
+        assert self.client.aborted
 
     def test_stall_never_answers(self) -> None:
         self.ask(PLAIN, x_simulate="stall")
