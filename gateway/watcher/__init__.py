@@ -1,6 +1,10 @@
 """conf.d -> snapshot, again and again; last good kept, tenant by tenant.
 
-folder      what lies in conf.d, read whole
-loading     files -> the next generation; `check` and `explain` load the same way
-watching    when to look again
+file_content  what a file holds, read once for each time that it changes
+folder        what lies in conf.d
+loading       files -> the next generation; `check` and `explain` load the same way
+observing     the file system's hints that something has changed
+pacing        how the thread that does all this leaves time to the reactor
+discarding    how what it leaves behind is let go without a pause
+watching      when to look again, and what is then done
 """

@@ -1,37 +1,31 @@
 """When to look at conf.d again, and what to do with what is there.
 
-Events of the file system are hints that make a change quick; the truth is the digest of everything, taken again
-every ten seconds, for inotify misses what it cannot see: the target of a link elsewhere, a folder put in place
-of the watched one, an overflow.  Nothing that goes wrong here ends the watching.
+Events of the file system are hints that make a change quick.  The truth are the files themselves: what their times
+tell after each hint, and what they hold every ten seconds.  All of it is the work of one thread beside the
+reactor's, one look at a time; only the new generation is adopted in the reactor's thread.  Nothing that goes wrong
+here ends the watching.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
+from attrs import frozen
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
-from watchdog.events import (
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileModifiedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from twisted.python.failure import Failure
 
-from gateway.snapshot.adopting import Generation
-from gateway.watcher.folder import Folder
+from gateway.resources.reading import at_full_speed
+from gateway.snapshot.generations import Generation
+from gateway.watcher.discarding import discard, out_of_the_collectors_way
+from gateway.watcher.folder import Contents, Folder
 from gateway.watcher.loading import Loaded, LoadSettings, load
+from gateway.watcher.observing import RESCAN_WITHOUT_EVENTS_SECONDS, ChangeEvents, Observed
+from gateway.watcher.pacing import AbandonedError, Pace
 
 SETTLE_SECONDS = 0.05
 """Quiet time after an event before the folder is read: an editor's save is several events."""
@@ -40,26 +34,21 @@ SETTLE_AT_MOST_SECONDS = 0.25
 """A folder that never becomes quiet is read all the same."""
 
 RESCAN_SECONDS = 10.0
-"""How often everything is read and digested where inotify tells of changes."""
-
-RESCAN_WITHOUT_EVENTS_SECONDS = 0.5
-"""The same where it does not."""
-
-_CHANGES: list[type[FileSystemEvent]] = [
-    # Not "opened" and "closed without writing": our own reading makes those.
-    FileCreatedEvent,
-    FileModifiedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileClosedEvent,
-    DirCreatedEvent,
-    DirDeletedEvent,
-    DirMovedEvent,
-]
+"""How often everything is read and digested, whatever events tell."""
 
 
 class _Reactor(IReactorTime, IReactorFromThreads):
     """What is needed of Twisted's reactor."""
+
+
+@frozen
+class _Sight:
+    """What came of a look."""
+
+    folder_problem: str
+    """Why the folder cannot be read; empty where it can."""
+    loaded: Loaded | None
+    """None where nothing has changed."""
 
 
 class Watcher(Service):
@@ -74,24 +63,39 @@ class Watcher(Service):
         settings: LoadSettings,
         adopted: Callable[[Generation], None],
         folder_read: Callable[[str], None],
+        *,
+        in_worker: Callable[..., Deferred[Any]],
+        told: Callable[[Generation], None] = lambda generation: None,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make a watcher that has not looked yet.
 
         :param adopted: told of each new generation; it makes the gateway run on it.
         :param folder_read: told why the folder cannot be read, or with an empty text that it can again.
+        :param in_worker: calls a function in a thread beside the reactor's, for its result.
+        :param told: what else there is to be done with a new generation; called in that thread.
+        :param busy: tells that thread whether requests are running, which it must leave time for.
         """
         self._reactor = reactor
         self._folder = folder
         self._settings = settings
         self._adopted = adopted
         self._folder_read = folder_read
+        self._in_worker = in_worker
+        self._told = told
+        self._pace = Pace(busy)
         self._loaded: Loaded | None = None
         self._folder_problem = ""
-        self._observer: BaseObserver | None = None
-        self._observed: tuple[int, int] | None = None
+        self._events = ChangeEvents(folder.path, self._hint, reactor.seconds)
+        self._hinted = False
+        """The reactor is about to hear of a change."""
         self._settled: IDelayedCall | None = None
         self._unsettled_since: float | None = None
         self._rescan: IDelayedCall | None = None
+        self._thorough_look_due = 0.0
+        self._looking = False
+        self._look_again: bool | None = None
+        """Somebody asked for another look meanwhile, and whether for a thorough one."""
 
     @property
     def generation(self) -> Generation | None:
@@ -101,63 +105,129 @@ class Watcher(Service):
     def startService(self) -> None:
         """Read the folder now, and watch it from now on."""
         super().startService()
-        self._observe()
-        self.look()
+        self._thorough_look_due = self._reactor.seconds() + RESCAN_SECONDS
+        try:
+            loaded = self._seen(self._sight(True, at_full_speed))
+            if loaded is not None:
+                self._loaded = loaded
+                self._tidied([], loaded)
+        except Exception:  # whatever it is, the next look comes
+            self._log.failure("the configuration could not be read")
         self._schedule_rescan()
 
     def stopService(self) -> None:
         """Watch no more; what runs stays."""
         super().stopService()
+        self._pace.abandoned = True
         for call in (self._settled, self._rescan):
             if call is not None and call.active():
                 call.cancel()
-        self._stop_observing()
+        self._events.end()
 
-    def look(self) -> None:
-        """Read everything, and adopt it where anything has changed.  Never raises."""
+    # -- a look ------------------------------------------------------------------------------------
+
+    def look(self, *, thoroughly: bool = True) -> None:
+        """Read everything, and adopt it where anything has changed; as soon as a look that runs has ended.
+
+        :param thoroughly: read also what seems unchanged.
+        """
         self._unsettled_since = None
-        try:
-            self._look()
-        except Exception:  # whatever it is, the last good generation runs on and the next look comes
-            self._log.failure("the configuration could not be read")
+        if not self.running:
+            return
+        if self._looking:
+            self._look_again = bool(self._look_again) or thoroughly
+            return
+        self._looking = True
+        looked = maybeDeferred(self._in_worker, self._sight, thoroughly, self._pace)
+        looked.addCallback(self._seen)
+        looked.addCallback(self._afterwards)
+        looked.addErrback(self._failed)
+        looked.addBoth(self._looked)
 
-    def _look(self) -> None:
-        try:
-            contents = self._folder.read()
-        except OSError as error:
-            self._report_folder(
-                f"{self._folder.path} cannot be read: {error.strerror}; the last good configuration stays"
-            )
-            return
-        self._report_folder("")
+    def _sight(self, thoroughly: bool, pace: Callable[[], None]) -> _Sight:
+        """In the worker's thread: look, and load what has changed."""
         last = self._loaded
-        if last is not None and last.digest == contents.digest and not last.read_files.changed():
-            return
+        try:
+            contents = self._folder.read(thoroughly=thoroughly, pace=pace)
+        except OSError as error:
+            self._observe(None, last)
+            path = self._folder.path
+            return _Sight(f"{path} cannot be read: {error.strerror}; the last good configuration stays", None)
+        if (
+            last is not None
+            and last.digest == contents.digest
+            and not last.read_files.changed(thoroughly=thoroughly)
+        ):
+            self._observe(contents, last)
+            return _Sight("", None)
         began = perf_counter()
-        loaded = load(contents, last.generation if last is not None else None, self._settings)
+        with out_of_the_collectors_way():
+            loaded = load(
+                contents,
+                last.generation if last is not None else None,
+                self._settings,
+                known=last.readings if last is not None else {},
+                pace=pace,
+            )
         self._log.info(
             "files {digest} read in {milliseconds} ms, {files} of them",
             digest=loaded.digest[:12],
             milliseconds=round((perf_counter() - began) * 1000),
             files=len(contents.files),
         )
-        self._adopted(loaded.generation)
+        self._observe(contents, loaded)
+        return _Sight("", loaded)
+
+    def _seen(self, sight: _Sight) -> Loaded | None:
+        """Run on what was loaded; what ran until now is returned with it."""
+        if sight.folder_problem != self._folder_problem:
+            self._report_folder(sight.folder_problem)
+        if sight.loaded is None or not self.running:
+            return None
+        self._adopted(sight.loaded.generation)
+        return sight.loaded
+
+    def _afterwards(self, loaded: Loaded | None) -> Deferred[None] | None:
+        if loaded is None:
+            return None
+        old = [self._loaded] if self._loaded is not None else []
         self._loaded = loaded
+        return self._in_worker(self._tidied, old, loaded)
+
+    def _tidied(self, old: list[Loaded], loaded: Loaded) -> None:
+        """In the worker's thread: everything that takes its time and that no request waits for.
+
+        :param old: what ran until now; nothing else may hold it, so that it is let go here.
+        """
+        self._told(loaded.generation)
+        discard([old.pop().generation] if old else [], loaded.generation, self._pace)
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(AbandonedError) is None:
+            self._log.failure("the configuration could not be read", failure)
+
+    def _looked(self, _: object) -> None:
+        self._looking = False
+        again, self._look_again = self._look_again, None
+        if not self.running:
+            self._events.end()
+        elif again is not None:
+            self.look(thoroughly=again)
 
     def _report_folder(self, problem: str) -> None:
         """Say once what is wrong with the folder itself, and once that it is well again."""
-        if problem != self._folder_problem:
-            self._folder_problem = problem
-            self._folder_read(problem)
-            if problem:
-                self._log.error("{problem}", problem=problem)
-            else:
-                self._log.info("{path} can be read again", path=str(self._folder.path))
+        self._folder_problem = problem
+        self._folder_read(problem)
+        if problem:
+            self._log.error("{problem}", problem=problem)
+        else:
+            self._log.info("{path} can be read again", path=str(self._folder.path))
 
     # -- when to look ------------------------------------------------------------------------------
 
     def changed(self) -> None:
         """Something happened in the folder: look once it is quiet."""
+        self._hinted = False
         if not self.running:
             return  # it was on its way from the observer's thread
         now = self._reactor.seconds()
@@ -167,60 +237,30 @@ class Watcher(Service):
         if self._settled is not None and self._settled.active():
             self._settled.reset(wait)
         else:
-            self._settled = self._reactor.callLater(wait, self.look)
+            self._settled = self._reactor.callLater(wait, self.look, thoroughly=False)
 
     def _schedule_rescan(self) -> None:
-        seconds = RESCAN_SECONDS if self._observer is not None else RESCAN_WITHOUT_EVENTS_SECONDS
-        self._rescan = self._reactor.callLater(seconds, self._rescan_due)
+        seconds = RESCAN_SECONDS if self._events.come else RESCAN_WITHOUT_EVENTS_SECONDS
+        wait = min(seconds, max(0.0, self._thorough_look_due - self._reactor.seconds()))
+        self._rescan = self._reactor.callLater(wait, self._rescan_due)
 
     def _rescan_due(self) -> None:
-        if self._identity() != self._observed:
-            # Another folder stands where the watched one stood.
-            self._observe()
-        self.look()
+        thoroughly = self._reactor.seconds() >= self._thorough_look_due
+        if thoroughly:
+            self._thorough_look_due = self._reactor.seconds() + RESCAN_SECONDS
         self._schedule_rescan()
+        self.look(thoroughly=thoroughly)
 
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = os.stat(self._folder.path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def _observe(self, contents: Contents | None, loaded: Loaded | None) -> None:
+        """In the worker's thread: ask for events of everything that counts now."""
+        read = frozenset(loaded.read_files.digests) if loaded is not None else frozenset[str]()
+        if contents is None:
+            self._events.follow(Observed(None, frozenset(), read))
+        else:
+            self._events.follow(Observed(contents.identity, contents.folders, contents.elsewhere | read))
 
-    def _observe(self) -> None:
-        """Ask for events of the folder that stands there now."""
-        self._stop_observing()
-        # Remembered even where there are no events, so that it is said and tried once for each folder.
-        self._observed = identity = self._identity()
-        if identity is None:
-            return
-        observer = Observer()
-        try:
-            observer.schedule(_Hints(self), str(self._folder.path), recursive=True, event_filter=_CHANGES)
-            observer.start()
-        except (OSError, RuntimeError) as error:  # no inotify instance or watch is left, or no thread
-            self._log.warn(
-                "no change events for {path} ({reason}): it is read every {seconds} s instead",
-                path=str(self._folder.path),
-                reason=getattr(error, "strerror", None) or error,
-                seconds=RESCAN_WITHOUT_EVENTS_SECONDS,
-            )
-            return
-        self._observer = observer
-
-    def _stop_observing(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer = None
-
-    def hint(self) -> None:
-        """An event came, in the observer's thread."""
-        self._reactor.callFromThread(self.changed)
-
-
-class _Hints(FileSystemEventHandler):
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        self._watcher.hint()
+    def _hint(self) -> None:
+        """An event came, in some thread; of a thousand at once the reactor hears one."""
+        if not self._hinted:
+            self._hinted = True
+            self._reactor.callFromThread(self.changed)

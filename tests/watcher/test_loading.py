@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.resources.sources import FILE_BYTES
-from gateway.snapshot.adopting import Generation
+from gateway.snapshot.generations import Generation
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import Loaded, LoadSettings, ReadFiles, load
 from tests.fakes.conf import ROOT, any_tls, provider

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
-from gateway.snapshot.adopting import Generation
-from gateway.watcher import watching
+from gateway.snapshot.generations import Generation
+from gateway.watcher import file_content, observing, watching
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
+from gateway.watcher.observing import OBSERVE_AGAIN_SECONDS, RESCAN_WITHOUT_EVENTS_SECONDS
 from gateway.watcher.watching import (
     RESCAN_SECONDS,
-    RESCAN_WITHOUT_EVENTS_SECONDS,
     SETTLE_AT_MOST_SECONDS,
     SETTLE_SECONDS,
     Watcher,
@@ -42,25 +46,31 @@ class ThreadedClock(Clock):
         self.callLater(0, call, *arguments)
 
 
-class FakeObserver:
-    """Stands for watchdog's observer: no thread, no inotify."""
+class FakeInotify:
+    """Stands for the kernel: no thread, no inotify."""
 
-    made: list[FakeObserver] = []  # noqa: RUF012
+    made: list[FakeInotify] = []  # noqa: RUF012
     refuses: Exception | None = None
 
     def __init__(self) -> None:
         self.stopped = False
-        self.path = ""
-        self.handler: Any = None
-        FakeObserver.made.append(self)
-
-    def schedule(self, handler: object, path: str, **options: object) -> None:
-        self.path = path
-        self.handler = handler
+        self.watched: dict[str, Any] = {}
+        """The callback of each folder."""
+        FakeInotify.made.append(self)
 
     def start(self) -> None:
-        if FakeObserver.refuses is not None:
-            raise FakeObserver.refuses
+        if isinstance(FakeInotify.refuses, RuntimeError):
+            raise FakeInotify.refuses
+
+    def add_callback(self, path: bytes, mask: int, callback: object, number: int) -> None:
+        if FakeInotify.refuses is not None:
+            raise FakeInotify.refuses
+        if not os.path.isdir(path):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        self.watched[os.fsdecode(path)] = callback
+
+    def is_alive(self) -> bool:
+        return not self.stopped
 
     def stop(self) -> None:
         self.stopped = True
@@ -72,9 +82,9 @@ class WatcherTestCase(SynchronousTestCase):
         self.conf.mkdir()
         self.clock = ThreadedClock()
         self.generations: list[Generation] = []
-        self.patch(watching, "Observer", FakeObserver)
-        self.patch(FakeObserver, "made", [])
-        self.patch(FakeObserver, "refuses", None)
+        self.patch(observing, "InotifyFD", FakeInotify)
+        self.patch(FakeInotify, "made", [])
+        self.patch(FakeInotify, "refuses", None)
         self.write("p.yaml", provider("a"))
         self.folder_problems: list[str] = []
         self.watcher = Watcher(
@@ -83,6 +93,7 @@ class WatcherTestCase(SynchronousTestCase):
             LoadSettings(environment={}, labels={}, root_namespace=ROOT, prepare_tls=any_tls),
             self.generations.append,
             self.folder_problems.append,
+            in_worker=maybeDeferred,
         )
 
     def write(self, name: str, text: str) -> None:
@@ -93,6 +104,17 @@ class WatcherTestCase(SynchronousTestCase):
     def start(self) -> None:
         self.watcher.startService()
         self.addCleanup(self.stop)
+        self.clock.pump([0, SETTLE_SECONDS])  # it looks once more when there are events
+
+    @property
+    def observer(self) -> FakeInotify:
+        """The newest."""
+        return FakeInotify.made[-1]
+
+    def event(self, path: Path, folder: Path | None = None) -> None:
+        """Something happens to a file, and the observer of its folder tells."""
+        event = InotifyEvent(WatchDescriptor(1), InotifyConstants.IN_MODIFY, 0, os.fsencode(path.name))
+        self.observer.watched[str(folder or path.parent)].on_event(event)
 
     def stop(self) -> None:
         if self.watcher.running:
@@ -190,7 +212,7 @@ class LookTests(WatcherTestCase):
 
     def test_a_fault_of_our_own_ends_nothing(self) -> None:
         self.start()
-        self.patch(watching, "load", lambda *arguments: 1 / 0)
+        self.patch(watching, "load", lambda *arguments, **options: 1 / 0)
         self.write("p.yaml", provider("b"))
         self.watcher.look()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -248,16 +270,14 @@ class SettleTests(WatcherTestCase):
     def test_a_hint_comes_from_another_thread(self) -> None:
         self.start()
         self.write("p.yaml", provider("b"))
-        (observer,) = FakeObserver.made
-        observer.handler.on_any_event(None)
+        self.event(self.conf / "p.yaml")
         self.clock.pump([0, SETTLE_SECONDS])
         self.assertEqual(self.hosts, ["b.example"])
 
     def test_a_hint_that_comes_after_the_end(self) -> None:
         self.start()
         self.write("p.yaml", provider("b"))
-        (observer,) = FakeObserver.made
-        observer.handler.on_any_event(None)
+        self.event(self.conf / "p.yaml")
         self.watcher.stopService()
         self.clock.advance(1)
         self.assertEqual(self.hosts, ["a.example"])
@@ -278,36 +298,36 @@ class RescanTests(WatcherTestCase):
         self.assertEqual(self.hosts, ["c.example"])
 
     def test_without_events(self) -> None:
-        FakeObserver.refuses = OSError(28, "inotify watch limit reached")
+        FakeInotify.refuses = OSError(28, "inotify watch limit reached")
         self.start()
         self.write("p.yaml", provider("b"))
         self.clock.advance(RESCAN_WITHOUT_EVENTS_SECONDS)
         self.assertEqual(self.hosts, ["b.example"])
 
     def test_without_a_thread(self) -> None:
-        FakeObserver.refuses = RuntimeError("can't start new thread")
+        FakeInotify.refuses = RuntimeError("can't start new thread")
         self.start()
         self.write("p.yaml", provider("b"))
         self.clock.advance(RESCAN_WITHOUT_EVENTS_SECONDS)
         self.assertEqual(self.hosts, ["b.example"])
 
     def test_without_events_that_is_said_once(self) -> None:
-        FakeObserver.refuses = OSError(28, "inotify watch limit reached")
+        FakeInotify.refuses = OSError(28, "inotify watch limit reached")
         self.start()
         self.clock.pump([RESCAN_WITHOUT_EVENTS_SECONDS] * 5)
-        self.assertEqual(len(FakeObserver.made), 1)
+        self.assertEqual(len(FakeInotify.made), 1)
 
     def test_another_folder_in_its_place(self) -> None:
         self.start()
-        (first,) = FakeObserver.made
+        (first,) = FakeInotify.made
         self.conf.rename(self.conf.with_name("old"))
         self.conf.mkdir()
         self.write("p.yaml", provider("b"))
         self.clock.advance(RESCAN_SECONDS)
         self.assertEqual(self.hosts, ["b.example"])
         self.assertTrue(first.stopped)
-        self.assertEqual(len(FakeObserver.made), 2)
-        self.assertEqual(FakeObserver.made[1].path, str(self.conf))
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.assertIn(str(self.conf), self.observer.watched)
 
     def test_a_folder_that_comes_back(self) -> None:
         self.start()
@@ -318,11 +338,11 @@ class RescanTests(WatcherTestCase):
         self.write("p.yaml", provider("b"))
         self.clock.advance(RESCAN_WITHOUT_EVENTS_SECONDS)
         self.assertEqual(self.hosts, ["b.example"])
-        self.assertFalse(FakeObserver.made[-1].stopped)
+        self.assertFalse(FakeInotify.made[-1].stopped)
 
     def test_a_fault_of_our_own_does_not_end_it(self) -> None:
         self.start()
-        self.patch(watching, "load", lambda *arguments: 1 / 0)
+        self.patch(watching, "load", lambda *arguments, **options: 1 / 0)
         self.write("p.yaml", provider("b"))
         self.clock.advance(RESCAN_SECONDS)
         self.clock.advance(RESCAN_SECONDS)
@@ -333,7 +353,246 @@ class RescanTests(WatcherTestCase):
         self.watcher.changed()
         self.watcher.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertTrue(FakeObserver.made[0].stopped)
+        self.assertTrue(FakeInotify.made[0].stopped)
+
+
+class ObservingTests(WatcherTestCase):
+    """What is observed beside the folder, and what happens where nothing can be."""
+
+    def secret(self) -> Path:
+        folder = self.conf.with_name("secrets")
+        folder.mkdir()
+        (folder / "key").write_text("sk-1")
+        self.write(
+            "p.yaml",
+            provider(
+                "a", f'configs: {{defaultConfig: {{openAIConfig: {{apiKey: "${{file:{folder}/key}}"}}}}}}'
+            ),
+        )
+        return folder / "key"
+
+    def test_a_folder_put_in_its_place_is_noticed_at_once(self) -> None:
+        self.start()
+        self.conf.rename(self.conf.with_name("old"))
+        self.conf.mkdir()
+        self.write("p.yaml", provider("b"))
+        self.event(self.conf)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["b.example"])
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.assertTrue(FakeInotify.made[0].stopped)
+
+    def test_so_is_one_in_the_place_of_a_tenants(self) -> None:
+        self.write("acme/p.yaml", provider("b"))
+        self.start()
+        (self.conf / "acme").rename(self.conf / ".old")
+        self.write("acme/p.yaml", provider("c"))
+        self.event(self.conf / "acme")
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["a.example", "c.example"])
+        self.assertEqual(len(FakeInotify.made), 2)
+
+    def test_what_happens_beside_it_does_not_count(self) -> None:
+        self.start()
+        self.write("p.yaml", provider("b"))
+        self.event(self.conf.with_name("other"))
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["a.example"])
+
+    def test_a_secret_elsewhere_is_observed(self) -> None:
+        key = self.secret()
+        self.start()
+        key.write_text("sk-2")
+        self.event(key.with_name("other"), key.parent)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(len(self.generations), 1)
+        self.event(key)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(len(self.generations), 2)
+
+    def test_so_is_one_that_is_swapped_as_a_whole(self) -> None:
+        """As Kubernetes mounts a Secret."""
+        key = self.secret()
+        self.start()
+        key.write_text("sk-2")
+        self.event(key.with_name("..data"), key.parent)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(len(self.generations), 2)
+
+    def test_where_links_lead_to_is_observed(self) -> None:
+        elsewhere = self.conf.with_name("elsewhere")
+        elsewhere.mkdir()
+        (elsewhere / "b.yaml").write_text(provider("b"))
+        (self.conf / "link.yaml").symlink_to(elsewhere / "b.yaml")
+        self.start()
+        (elsewhere / "b.yaml").write_text(provider("c"))
+        self.event(elsewhere / "b.yaml")
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["a.example", "c.example"])
+
+    def test_it_is_tried_again_later(self) -> None:
+        FakeInotify.refuses = OSError(28, "No space left on device")
+        self.start()
+        self.clock.advance(OBSERVE_AGAIN_SECONDS / 2)
+        self.assertEqual(len(FakeInotify.made), 1)
+        FakeInotify.refuses = None
+        self.clock.pump([RESCAN_WITHOUT_EVENTS_SECONDS] * 62)
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.write("p.yaml", provider("b"))
+        self.event(self.conf / "p.yaml")
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["b.example"])
+
+    def test_an_observer_that_has_died_is_replaced(self) -> None:
+        self.start()
+        self.observer.stop()
+        self.clock.advance(RESCAN_SECONDS)
+        self.assertEqual(len(FakeInotify.made), 2)
+
+    def test_a_tenant_folder_that_can_be_listed_again(self) -> None:
+        """No watch could be had for it."""
+        acme = self.conf / "acme"
+        self.write("acme/p.yaml", provider("b"))
+        listed = os.listdir
+
+        def denied(path: Any) -> list[str]:
+            if path == acme:
+                raise PermissionError(13, "Permission denied")
+            return listed(path)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(os, "listdir", denied)
+            self.start()
+            self.assertEqual(self.hosts, ["a.example"])
+        self.event(acme)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.hosts, ["a.example", "b.example"])
+        self.assertEqual(len(FakeInotify.made), 2)
+
+
+class WorkerTests(WatcherTestCase):
+    """Looks are another thread's work, one at a time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.work: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+        self.start()
+        self.patch(self.watcher, "_in_worker", self.later)
+
+    def later(self, call: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        result: Deferred[Any] = Deferred()
+        self.work.append((result, lambda: call(*arguments)))
+        return result
+
+    def works(self) -> None:
+        """The worker does what it was given longest ago."""
+        result, call = self.work.pop(0)
+        try:
+            result.callback(call())
+        except Exception:
+            result.errback()
+
+    def test_a_change_during_a_look_leads_to_another(self) -> None:
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.watcher.look(thoroughly=False)
+        self.watcher.look()
+        self.assertEqual(len(self.work), 1)
+        self.works()
+        self.assertEqual(self.hosts, ["b.example"])
+        self.write("p.yaml", provider("c"))
+        self.works()  # tidies up
+        self.assertEqual(len(self.work), 1)
+        self.works()
+        self.assertEqual(self.hosts, ["c.example"])
+        self.works()
+        self.assertEqual(self.work, [])
+
+    def test_a_look_that_ends_after_the_stop_changes_nothing(self) -> None:
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.watcher.stopService()
+        self.works()
+        self.assertEqual(self.hosts, ["a.example"])
+        self.assertEqual(self.work, [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_nor_does_one_that_is_asked_for_then(self) -> None:
+        self.watcher.stopService()
+        self.watcher.look()
+        self.assertEqual(self.work, [])
+
+    def test_a_worker_that_cannot_work_ends_nothing(self) -> None:
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.work.pop()[0].errback(RuntimeError("can't start new thread"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(self.watcher, "_in_worker", lambda *arguments: 1 / 0)
+            self.watcher.look()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.watcher.look()
+        self.works()
+        self.assertEqual(self.hosts, ["b.example"])
+
+    def test_everything_is_told_before_the_old_is_let_go(self) -> None:
+        told: list[Generation] = []
+        self.patch(self.watcher, "_told", told.append)
+        old = weakref.ref(self.generations.pop())
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.works()
+        self.assertEqual(told, [])
+        self.assertIsNotNone(old())
+        self.works()
+        self.assertEqual(told, self.generations)
+        self.assertIsNone(old())
+
+
+class TimesTests(WatcherTestCase):
+    """Files that seem unchanged are not read, but every ten seconds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.reads: list[str] = []
+        opened = os.open
+
+        def counted(path: Any, *arguments: Any, **options: Any) -> int:
+            if str(path).endswith(".yaml"):
+                self.reads.append(os.path.basename(path))
+            return opened(path, *arguments, **options)
+
+        self.patch(os, "open", counted)
+        self.patch(file_content, "_FRESH_SECONDS", -3600.0)
+        self.write("q.yaml", provider("q"))
+        self.start()
+        self.reads.clear()
+
+    def test_what_seems_unchanged(self) -> None:
+        self.write("p.yaml", provider("b"))
+        self.watcher.look(thoroughly=False)
+        self.assertEqual(self.reads, ["p.yaml"])
+        self.watcher.look(thoroughly=False)
+        self.assertEqual(self.reads, ["p.yaml"])
+
+    def test_a_change_that_the_times_do_not_show(self) -> None:
+        times = os.stat(self.conf / "p.yaml")
+        content = file_content.read_content(self.conf / "p.yaml")
+        self.write("p.yaml", provider("b"))
+        self.patch(file_content, "_signature", lambda status: content.signature)
+        self.assertEqual(os.stat(self.conf / "p.yaml").st_ino, times.st_ino)
+        self.watcher.look(thoroughly=False)
+        self.assertEqual(self.hosts, ["a.example", "q.example"])
+        self.clock.advance(RESCAN_SECONDS)
+        self.assertEqual(self.hosts, ["b.example", "q.example"])
+
+    def test_a_fresh_file_is_read_again(self) -> None:
+        """Its times may not show that it changed twice within one tick of their clock."""
+        self.patch(file_content, "_FRESH_SECONDS", 3600.0)
+        self.watcher.look()
+        self.reads.clear()
+        self.watcher.look(thoroughly=False)
+        self.assertEqual(self.reads, ["p.yaml", "q.yaml"])
 
 
 class RealEventsTests(SynchronousTestCase):
@@ -347,11 +606,12 @@ class RealEventsTests(SynchronousTestCase):
             LoadSettings(environment={}, labels={}, root_namespace=ROOT, prepare_tls=any_tls),
             lambda generation: None,
             lambda problem: None,
+            in_worker=maybeDeferred,
         )
         watcher.startService()
-        observer = watcher._observer
-        assert observer is not None
-        self.assertTrue(observer.is_alive())
+        observation = watcher._events._observation
+        assert observation is not None
+        self.assertTrue(observation.is_alive)
         watcher.stopService()
-        observer.join(5)
-        self.assertFalse(observer.is_alive())
+        observation._inotify.join(5)
+        self.assertFalse(observation.is_alive)
