@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+import yaml
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from gateway import __version__
-from gateway.errors import GatewayError
 from gateway.live import Live
+from gateway.resources.custom_resources import definitions
+from gateway.resources.directives import DrillError
+from gateway.resources.kinds import GROUPS
+from gateway.resources.misbehaviour import in_list, read_misbehaviour
 from gateway.resources.schema import json_schema
 from gateway.serving.explaining import explain
-from gateway.snapshot.adopting import Generation
-from gateway.watcher.folder import Folder
+from gateway.serving.explanation import Explanation
+from gateway.serving.questions import Question
+from gateway.serving.rehearsing import Rehearsal, counted, proposal_from
+from gateway.snapshot.generations import Generation
+from gateway.snapshot.keys import hash_line, new_key
+from gateway.watcher.folder import Contents, Folder
 from gateway.watcher.loading import LoadSettings, load
 from gateway.wire.addresses import shown
 from gateway.wire.limits import DownstreamLimits
-from gateway.wire.request_judging import judge
 from gateway.wire.tls import ContextCache
+
+T = TypeVar("T")
 
 EXAMPLES = ("demo.yaml", "dashscope.yaml")
 """What `init` writes; the files lie in `gateway/examples`."""
@@ -49,36 +59,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    generation = _loaded(options)
+    contents = _contents(options)
+    if not contents.files and not contents.problems:
+        print(
+            f"warning: {options.folder} holds no .yaml or .yml file: a gateway without files serves nothing"
+        )
+    if options.against is not None:
+        rehearsal = _asked(options.against, "/check", proposal_from(options.folder, contents), Rehearsal)
+        print(rehearsal.text())
+        return 1 if rehearsal.errors else 0
+    generation = _generation(options, contents)
     errors = 0
     for problem in generation.problems:
         errors += problem.severity == "error"
         print(problem if problem.severity == "error" else f"warning: {problem}")
-    tenants = len(generation.snapshot.tenants)
-    hosts = len(generation.snapshot.anonymous)
-    print(
-        f"{_counted(errors, 'problem')}; {_counted(hosts, 'host')} of {_counted(tenants, 'tenant')} answered for"
-    )
+    tenants = counted(len(generation.snapshot.tenants), "tenant")
+    hosts = counted(generation.snapshot.hosts, "host")
+    print(f"{counted(errors, 'problem')}; {hosts} of {tenants} answered for")
     return 1 if errors else 0
 
 
 def _explain(options: argparse.Namespace) -> int:
-    generation = _loaded(options)
-    for problem in generation.problems:
-        if problem.severity == "error":
-            print(problem, file=sys.stderr)
-    headers = [_header(text) for text in options.header]
-    body = _data(options.data)
-    method = options.method or ("POST" if options.data is not None else "GET")
-    headers += [(b"host", options.host.encode()), (b"content-length", b"%d" % len(body))]
+    if (options.folder is None) == (options.against is None):
+        _exit("explain wants either DIR or --against URL")
+    question = _question(options)
+    if options.against is not None:
+        explanation = _asked(options.against, "/explain", question, Explanation)
+    else:
+        generation = _generation(options, _contents(options))
+        for problem in generation.problems:
+            if problem.severity == "error":
+                print(problem, file=sys.stderr)
+        explanation = explain(generation.snapshot, Live(), question, DownstreamLimits())
+    print(explanation.text())
+    if explanation.refusal is None:
+        return 0
+    if explanation.decisions and options.data is None and options.method is None:
+        print("hint: without -d this is a GET; -d '{\"messages\": []}' makes it a chat", file=sys.stderr)
+    return 1
+
+
+def _question(options: argparse.Namespace) -> Question:
+    """The request that the options describe."""
+    headers: dict[str, tuple[str, ...]] = {}
+    for text in options.header:
+        name, value = _header(text)
+        headers[name] = (*headers.get(name, ()), value)
+    return Question(
+        host=options.host,
+        path=options.path,
+        method=options.method or ("POST" if options.data is not None else "GET"),
+        headers=headers,
+        data=_data(options.data),
+        listener=options.listener,
+        client_address=options.client_address,
+        client_certificate=tuple(options.client_certificate),
+    )
+
+
+def _new_key(_: argparse.Namespace) -> int:
+    key = new_key()
+    print(f"{key}\n{hash_line(key)}")
+    return 0
+
+
+def _hash_key(_: argparse.Namespace) -> int:
     try:
-        head = judge(method.encode(), options.path.encode(), headers, DownstreamLimits(), old=False)
-    except GatewayError as error:
-        print(f"refused    {error.status} {error.code}: {error.message}")
-        return 1
-    lines = list(explain(generation.snapshot, Live(), head, body, options.listener))
-    print("\n".join(lines))
-    return 1 if lines[-1].startswith("refused") else 0
+        key = getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.readline()
+        print(hash_line(key.rstrip("\r\n")))
+    except (EOFError, UnicodeDecodeError):
+        return _complain("no key could be read")
+    except ValueError as error:
+        return _complain(str(error))
+    return 0
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -98,7 +151,13 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    if options.crds is None:
+        print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    else:
+        print(f"# Made by: llmgateway schema --crds {options.crds}")
+        yaml.safe_dump_all(
+            definitions(options.crds), sys.stdout, sort_keys=False, width=110, allow_unicode=True
+        )
     return 0
 
 
@@ -111,7 +170,7 @@ def _simulate(options: argparse.Namespace) -> int:
     failures: list[Failure] = []
 
     def run(_: object) -> Deferred[None]:
-        return simulate(reactor, options.listen, listening).addErrback(failures.append)
+        return simulate(reactor, options.listen, listening, options.misbehave).addErrback(failures.append)
 
     def listening(address: IAddress) -> None:
         print(f"simulating a provider on {shown(address)}", flush=True)
@@ -125,11 +184,18 @@ def _simulate(options: argparse.Namespace) -> int:
     return _complain(f"cannot listen on {options.listen}: {failures[0].getErrorMessage()}") if failures else 0
 
 
-def _loaded(options: argparse.Namespace) -> Generation:
+def _contents(options: argparse.Namespace) -> Contents:
+    folder: Path = options.folder
+    if folder.is_file():
+        _exit(f"{folder} is a file, and files count together: name its folder, {folder.parent}")
     try:
-        contents = Folder(options.folder).read()
+        return Folder(folder).read()
     except OSError as error:
-        _exit(f"{options.folder} cannot be read: {error.strerror}")
+        _exit(f"{folder} cannot be read: {error.strerror}")
+
+
+def _generation(options: argparse.Namespace, contents: Contents) -> Generation:
+    """What a gateway that starts with these files runs on."""
     settings = LoadSettings(
         environment=os.environ,
         labels=dict(options.label),
@@ -139,24 +205,42 @@ def _loaded(options: argparse.Namespace) -> Generation:
     return load(contents, None, settings).generation
 
 
-def _header(text: str) -> tuple[bytes, bytes]:
+def _asked(admin: str, page: str, question: object, answer: type[T]) -> T:
+    """What the running gateway answers."""
+    # Here and not above: no other subcommand needs a client of HTTP.
+    from gateway.serving.asking import NoAnswer, ask_and_wait
+
+    try:
+        return ask_and_wait(admin, page, question, answer)
+    except NoAnswer as error:
+        _exit(str(error))
+
+
+def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         _exit(f"a header is written as 'Name: value', not {text!r}")
-    return name.strip().lower().encode(), value.strip().encode()
+    return name.strip().lower(), value.strip()
 
 
-def _data(text: str | None) -> bytes:
-    if text is None:
-        return b""
-    if text == "@-":
-        return sys.stdin.buffer.read()
-    if text.startswith("@"):
-        try:
-            return Path(text[1:]).read_bytes()
-        except OSError as error:
-            _exit(f"{text[1:]} cannot be read: {error.strerror}")
-    return text.encode()
+def _data(text: str | None) -> str:
+    """The body; what is no UTF-8 keeps its bytes as lone surrogates (PEP 383)."""
+    if text is None or not text.startswith("@"):
+        return text or ""
+    try:
+        content = sys.stdin.buffer.read() if text == "@-" else Path(text[1:]).read_bytes()
+    except OSError as error:
+        _exit(f"{text[1:]} cannot be read: {error.strerror}")
+    return content.decode(errors="surrogateescape")
+
+
+def _misbehaviour(text: str) -> tuple[str, ...]:
+    groups = tuple(in_list(text))
+    try:
+        read_misbehaviour(groups)
+    except DrillError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return groups
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -164,10 +248,6 @@ def _label(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"wants KEY=VALUE, not {text!r}")
     return key, value
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _complain(sentence: str) -> int:
@@ -189,15 +269,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     of_conf = argparse.ArgumentParser(add_help=False)
-    of_conf.add_argument("folder", type=Path, metavar="DIR", help="the conf.d folder")
+    of_conf.add_argument(
+        "--against",
+        metavar="URL",
+        help="ask the running gateway whose admin port this is, such as http://127.0.0.1:9901",
+    )
     of_conf.add_argument(
         "--label", type=_label, action="append", default=[], help="a label of the gateway, KEY=VALUE"
     )
     of_conf.add_argument("--root-namespace", default="istio-system", help="as given to twistd")
 
     check = commands.add_parser(
-        "check", parents=[of_conf], help="tell every problem of the files; exit 1 if there is one"
+        "check",
+        parents=[of_conf],
+        help="tell every problem of the files, and with --against what they would change; exit 1 if there is one",
     )
+    check.add_argument("folder", type=Path, metavar="DIR", help="the conf.d folder")
     check.set_defaults(run=_check)
 
     explaining = commands.add_parser(
@@ -205,6 +292,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[of_conf],
         help="tell what the gateway would do with a request, and what it would send",
     )
+    explaining.add_argument("folder", type=Path, metavar="DIR", nargs="?", help="the conf.d folder")
     explaining.add_argument("--host", required=True, help="the Host that the client asks")
     explaining.add_argument(
         "-H", "--header", action="append", default=[], help="'Name: value'; may be repeated"
@@ -215,7 +303,23 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument(
         "--listener", default="", help="the name of the listener that the client comes to"
     )
+    explaining.add_argument("--client-address", default="", help="the IP address that the client comes from")
+    explaining.add_argument(
+        "--client-certificate",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a subjectAltName of the client's certificate; may be repeated",
+    )
     explaining.set_defaults(run=_explain)
+
+    new = commands.add_parser("new-key", help="make a key for a client, and the hash of it for a Tenant")
+    new.set_defaults(run=_new_key)
+
+    hashing = commands.add_parser(
+        "hash-key", help="hash a key that is typed, or the first line of standard input"
+    )
+    hashing.set_defaults(run=_hash_key)
 
     init = commands.add_parser("init", help="write an example conf.d that needs no key and no network")
     init.add_argument("folder", type=Path, metavar="DIR")
@@ -225,9 +329,22 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--listen", default="tcp:9000:interface=127.0.0.1", help="Twisted endpoint [%(default)s]"
     )
+    simulate.add_argument(
+        "--misbehave",
+        type=_misbehaviour,
+        default=(),
+        metavar="DIRECTIVES",
+        help="what it does wrong at every request, such as cut-after=3",
+    )
     simulate.set_defaults(run=_simulate)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of the resources, for editors")
+    schema.add_argument(
+        "--crds",
+        choices=GROUPS,
+        metavar="GROUP",
+        help=f"print Kubernetes' CustomResourceDefinitions of this group instead: {' or '.join(GROUPS)}",
+    )
     schema.set_defaults(run=_schema)
     return parser
 

@@ -15,57 +15,50 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 from prometheus_client import CollectorRegistry
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gateway import __version__
-from gateway.errors import GatewayError
 from gateway.live import Live
-from gateway.resources import Problem
-from gateway.serving.admin import AdminFactory, AdminPages
-from gateway.serving.exchange import Surroundings
+from gateway.serving.admin import AdminFactory
+from gateway.serving.admin_pages import AdminPages
+from gateway.serving.change_log import ChangeLog
+from gateway.serving.health_checks import HealthChecks
+from gateway.serving.inquiries import Inquiries
 from gateway.serving.outgoing import VIA_NAME
 from gateway.serving.reception import Reception
-from gateway.serving.status import NOTHING_TO_SERVE, Status, reload_result, tenant_configurations
+from gateway.serving.status import Status, reload_result
+from gateway.serving.stopping import Departure
+from gateway.serving.surroundings import Surroundings
 from gateway.simulator.in_process import in_process_connector
 from gateway.simulator.server import simulator_factory
-from gateway.snapshot.adopting import Generation
 from gateway.snapshot.current import CurrentSnapshot
+from gateway.snapshot.generations import Generation
 from gateway.snapshot.tables import GatewaySettings
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.line_output import LineOutput
-from gateway.telemetry.metrics import Metrics, ReloadResult
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.supervisor import READY, STOPPING, notify
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
 from gateway.wire.addresses import is_local, shown
 from gateway.wire.connecting import Connector
-from gateway.wire.limits import LINGER_SECONDS, DownstreamLimits
+from gateway.wire.limits import DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.pools import Pools
+from gateway.wire.ports import Listener, Ports
 from gateway.wire.sweep import Sweep
 from gateway.wire.tls import ContextCache
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How long another thread may keep the reactor's thread from the interpreter."""
 
 GARBAGE_THRESHOLD = 10_000
 """Objects made and not yet freed before the collector looks for cycles.  An exchange leaves none behind, so at
 Python's 700 it would mostly look in vain, in the middle of requests."""
-
-
-@frozen
-class Listener:
-    """One `--listen` or the `--admin`."""
-
-    name: str
-    """What `gateways` in an LLMRoute may name; empty without a name."""
-    description: str
-    """The endpoint string as written."""
-    endpoint: IStreamServerEndpoint
 
 
 @frozen
@@ -81,8 +74,12 @@ class GatewaySetup:
     root_namespace: str
     access_log: LineOutput | None
     """Where it is written, open already; None writes none."""
+    strict: bool
+    """Start only where no file has an error."""
+    drain_delay: float
+    """Seconds after SIGTERM for which new connections are still taken."""
     drain_timeout: float
-    """Seconds that running exchanges get after SIGTERM."""
+    """Seconds that running exchanges get after that."""
 
 
 class GatewayService(Service):
@@ -97,12 +94,9 @@ class GatewayService(Service):
         """
         self._reactor = reactor
         self._setup = setup
-        self._ports: list[IListeningPort] = []
+        self._ports = Ports(reactor)
         self._limits = DownstreamLimits()
-        self._give_up: IDelayedCall | None = None
-        """What happens next to exchanges that do not end while the gateway stops."""
-        self._warned: tuple[Problem, ...] = ()
-        """What the log has already: each change would repeat the warnings of all files."""
+        self._change_log = ChangeLog(str(setup.conf))
 
         self.current = CurrentSnapshot()
         self.live = Live()
@@ -119,10 +113,25 @@ class GatewayService(Service):
             self.access_log = AccessLog(setup.access_log, reactor, time)
         registry = CollectorRegistry()
         self.metrics = Metrics(
-            registry, upstream_connections=self._upstream_connections, lines_dropped=self._lines_dropped
+            registry, upstream_connections=self.pools.counts, lines_dropped=self._lines_dropped
         )
         in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        pages = AdminPages(self.status, registry, in_thread, setup.admin_hosts)
+        settings = LoadSettings(
+            environment=os.environ,
+            labels=setup.labels,
+            root_namespace=setup.root_namespace,
+            prepare_tls=self.contexts.prepare,
+        )
+        inquiries = Inquiries(
+            self.current,
+            self.live,
+            lambda: self._limits,
+            lambda: self.watcher.generation,
+            setup.conf,
+            settings,
+            busy=lambda: self.metrics.in_flight > 0,
+        )
+        pages = AdminPages(self.status, inquiries, registry, in_thread, setup.admin_hosts)
         self.admin = AdminFactory(pages, reactor)
         surroundings = Surroundings(
             current=self.current,
@@ -134,58 +143,40 @@ class GatewayService(Service):
             via=VIA_NAME + os.urandom(6).hex().encode(),
         )
         reception = Reception(surroundings)
+        self.health_checks = HealthChecks(surroundings, connector)
         self.factories = [
             DownstreamFactory(reception, self.sweep, lambda: self._limits, listener.name)
             for listener in setup.listeners
         ]
+        self._departure = Departure(
+            reactor, self.factories, drain_delay=setup.drain_delay, drain_timeout=setup.drain_timeout
+        )
         self.watcher = Watcher(
             reactor,
             Folder(setup.conf),
-            LoadSettings(
-                environment=os.environ,
-                labels=setup.labels,
-                root_namespace=setup.root_namespace,
-                prepare_tls=self.contexts.prepare,
-            ),
+            settings,
             self.adopt,
             self.status.folder_read,
+            in_worker=in_thread,
+            told=lambda generation: self._change_log.tell(generation, reload_result(generation)),
+            busy=lambda: self.metrics.in_flight > 0,
         )
 
     # -- configuration -----------------------------------------------------------------------------
 
     def adopt(self, generation: Generation) -> None:
         """Run on this generation from now on; exchanges that have begun keep theirs."""
+        if self.current.snapshot is None:
+            self._reactor.callWhenRunning(self._notify, READY)
         snapshot, now = generation.snapshot, time()
         self._limits = _downstream_limits(snapshot.settings)
         self.current.snapshot = snapshot
-        self.live.keep(snapshot.turns_keys)
-        self.pools.retire(snapshot.destinations)
-        self.contexts.keep(frozenset(each.tls for each in snapshot.destinations if each.tls is not None))
+        self.live.keep(snapshot)
+        self.pools.adopt(snapshot.destinations)
+        self.health_checks.adopt(snapshot)
+        self.contexts.keep(generation.tls)
         self.status.adopted(generation, now)
-        result = reload_result(generation)
-        self.metrics.reloaded(result, tenant_configurations(generation, now))
-        self._tell(generation, result)
-
-    def _tell(self, generation: Generation, result: ReloadResult) -> None:
-        """Log what came of a change: every error that there is, and warnings that were not there before."""
-        for problem in generation.problems:
-            if problem.severity == "error":
-                self._log.error("{problem}", problem=str(problem))
-            elif problem not in self._warned:
-                self._log.warn("{problem}", problem=str(problem))
-        self._warned = generation.problems
-        for name in sorted(generation.stale):
-            self._log.warn("tenant {name} goes on with its last good configuration", name=name)
-        for name in sorted(generation.missing):
-            self._log.error("tenant {name} is not served: its files were never good", name=name)
-        if not generation.problems and not len(generation.snapshot.anonymous):
-            self._log.warn("{conf}: {problem}", conf=str(self._setup.conf), problem=NOTHING_TO_SERVE)
-        self._log.info(
-            "configuration {result}, hosts served: {hosts}, tenants: {tenants}",
-            result=result.replace("_", " "),
-            hosts=len(generation.snapshot.anonymous),
-            tenants=len(generation.snapshot.tenants),
-        )
+        self.metrics.reloaded(reload_result(generation), self.status.tenants())
 
     # -- start and stop ----------------------------------------------------------------------------
 
@@ -196,72 +187,91 @@ class GatewayService(Service):
         """
         super().privilegedStartService()
         for listener, factory in self._served():
-            failures: list[Failure] = []
-            listener.endpoint.listen(factory).addCallbacks(self._ports.append, failures.append)
-            # Every stream endpoint of Twisted binds at once.
-            if failures:
-                raise SystemExit(
-                    f"llmgateway: cannot listen on {listener.description}: {failures[0].getErrorMessage()}"
-                )
+            try:
+                self._ports.bind(listener, factory)
+            except Exception as error:  # each kind of endpoint fails with what it likes
+                raise SystemExit(f"llmgateway: cannot listen on {listener.description}: {error}") from None
 
     def startService(self) -> None:
+        """Read the configuration and follow it from now on.
+
+        :raises SystemExit: where a file has an error and none must have one; the log has a line for each.
+        """
         super().startService()
         # A scrape is rendered in a thread; at Python's 5 ms a request that comes meanwhile would wait that long.
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.set_threshold(GARBAGE_THRESHOLD)
         self.sweep.start()
+        # Before anybody can be told that it is ready, and stop it for that.
+        self._reactor.callWhenRunning(self._take_stop_signals)
         self.watcher.startService()
+        if self._setup.strict:
+            self._refuse_errors()
         self._take_signal(signal.SIGHUP, self.watcher.look)
         self._take_signal(signal.SIGUSR1, self._reopen_access_log)
-        self._reactor.callWhenRunning(self._take_stop_signals)
         self._announce()
+
+    def _refuse_errors(self) -> None:
+        errors = len(self.status.errors())
+        if errors:
+            raise SystemExit(
+                f"llmgateway: not started, as --strict wants it: errors in {self._setup.conf}: {errors}"
+            )
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
-        """Take no new connections, let exchanges end for as long as `--drain-timeout` allows, close everything."""
+        """Leave as `serving/stopping.py` says, then close everything.
+
+        Files are followed as long as new connections are taken.  The admin port answers until the end; but an
+        inherited one is left, with the others, to whoever takes over: probes are to hear how that one is.
+        """
         super().stopService()
         self.status.draining = True
+        self._notify(STOPPING)
+        yield self._departure.wind_down()
         self.watcher.stopService()
-        for port in self._ports[: len(self.factories)]:
-            yield maybeDeferred(port.stopListening)
-        drained = DeferredList([factory.drain() for factory in self.factories])
-        self._give_up = self._reactor.callLater(self._setup.drain_timeout, self._cut_exchanges)
-        yield drained
-        if self._give_up.active():
-            self._give_up.cancel()
+        self.health_checks.stop()
+        admin = self._setup.admin
+        yield self._ports.close([*self._setup.listeners, *([admin] if admin.is_inherited else [])])
+        yield self._departure.drain()
         self.pools.close()
         self.sweep.stop()
         if self.access_log is not None:
             self.access_log.stop()
-        for port in self._ports[len(self.factories) :]:
-            yield maybeDeferred(port.stopListening)
+        yield self._ports.close([admin])
 
     def _served(self) -> list[tuple[Listener, IProtocolFactory]]:
         """Every listener and what answers there; the admin port is the last."""
         return [*zip(self._setup.listeners, self.factories, strict=True), (self._setup.admin, self.admin)]
 
     def _announce(self) -> None:
-        addresses = [
-            f"{listener.name}={shown(port.getHost())}" if listener.name else shown(port.getHost())
-            for listener, port in zip(self._setup.listeners, self._ports, strict=False)
-        ]
+        addresses = [(each, self._ports.address(each)) for each in self._setup.listeners]
+        admin = self._ports.address(self._setup.admin)
         self._log.info(
             "llmgateway {version} listens on {addresses}, admin on {admin}",
             version=__version__,
-            addresses=", ".join(addresses),
-            admin=shown(self._ports[-1].getHost()),
+            addresses=", ".join(
+                f"{each.name}={shown(at)}" if each.name else shown(at) for each, at in addresses
+            ),
+            admin=shown(admin),
         )
-        for port in self._ports[: len(self.factories)]:
-            if not is_local(port.getHost()):
+        for listener, address in addresses:
+            if not is_local(address) and not listener.proves_clients and self._serves_strangers:
                 self._log.warn(
-                    "ANYBODY who reaches {address} can spend your providers' keys: no client has to prove itself there",
-                    address=shown(port.getHost()),
+                    "ANYBODY who reaches {address} can spend the keys of tenants that have no clients to tell apart",
+                    address=shown(address),
                 )
-        if not is_local(self._ports[-1].getHost()):
+        if not is_local(admin) and not self._setup.admin.proves_clients:
             self._log.warn(
                 "ANYBODY who reaches {address} can read the configuration, without its secrets",
-                address=shown(self._ports[-1].getHost()),
+                address=shown(admin),
             )
+
+    @property
+    def _serves_strangers(self) -> bool:
+        """Some tenant answers to whoever asks, or the next one may: nothing says yet that clients are told apart."""
+        snapshot = self.current.snapshot
+        return snapshot is None or not snapshot.clients.ways or len(snapshot.anonymous) > 0
 
     def _take_signal(self, number: signal.Signals, asked: Callable[[], None]) -> None:
         signal.signal(number, lambda number, frame: self._reactor.callFromThread(asked))
@@ -274,37 +284,24 @@ class GatewayService(Service):
     def _stop_asked(self) -> None:
         """The first time stop gracefully, as Twisted does; the second time at once."""
         if self.status.draining:
-            self._abort_exchanges()
+            self._departure.hurry()
         else:
+            self.status.draining = True
             self._reactor.stop()
+
+    def _notify(self, message: bytes) -> None:
+        try:
+            notify(os.environ, message)
+        except OSError as error:
+            self._log.warn("NOTIFY_SOCKET cannot be told anything: {error}", error=str(error))
 
     def _reopen_access_log(self) -> None:
         """After a rotation has moved the file away."""
         if self.access_log is not None:
             self.access_log.reopen()
 
-    def _upstream_connections(self) -> dict[str, int]:
-        """Connections to providers by state, for the metrics; asked in the thread that renders them."""
-        pools = tuple(self.pools.by_destination.values())
-        idle = sum(len(pool.idle) for pool in pools)
-        return {
-            "idle": idle,
-            "active": sum(len(pool.open) for pool in pools) - idle,
-            "pending": sum(len(pool.pending) for pool in pools),
-        }
-
     def _lines_dropped(self) -> int:
         return self.access_log.lines_dropped if self.access_log is not None else 0
-
-    def _cut_exchanges(self) -> None:
-        """The time that running exchanges had is over: their clients are told, and not waited for."""
-        for factory in self.factories:
-            factory.cut_all(GatewayError("draining", "The gateway is stopping."))
-        self._give_up = self._reactor.callLater(LINGER_SECONDS, self._abort_exchanges)
-
-    def _abort_exchanges(self) -> None:
-        for factory in self.factories:
-            factory.abort_all()
 
 
 def _downstream_limits(settings: GatewaySettings) -> DownstreamLimits:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from socket import AF_UNIX
+from time import monotonic
 from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorCore
 from twisted.python import usage
 
-from gateway.service import GatewayService, GatewaySetup, Listener
+from gateway.service import GatewayService, GatewaySetup
 from gateway.telemetry.line_output import LineOutput
+from gateway.wire.ports import Listener
+from gateway.wire.tls_endpoint import server_endpoint
 
 DEFAULT_LISTEN = "tcp:8080:interface=127.0.0.1"
 DEFAULT_ADMIN = "tcp:9901:interface=127.0.0.1"
 
 _NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)", re.DOTALL)
+_PLAIN_ADDRESS = re.compile(r"(?:([0-9.]+|\[[0-9A-Fa-f:.]+\])?:)?([0-9]+)")
 _LABEL = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
 
@@ -28,11 +33,17 @@ class Options(usage.Options):
     longdesc = (
         "An egress gateway for LLM traffic: applications send plain HTTP with nothing but messages, and the "
         "gateway fills in tenant, provider, model and key as the files in conf.d say.  Endpoints are Twisted's "
-        "strings: tcp:8080, ssl:8443:privateKey=key.pem:certKey=cert.pem, unix:/run/llmgateway.sock, systemd:…"
+        "strings: tcp:8080, unix:/run/llmgateway.sock, systemd:…, and tls:8443:certificate=PATH:privateKey=PATH, "
+        "which asks clients for certificates with clientCA=PATH."
     )
     optParameters: ClassVar = [
         ["conf", "c", "conf.d", "Folder of LLMProvider, LLMRoute and Gateway files."],
-        ["admin", "a", DEFAULT_ADMIN, "Endpoint of /metrics, /healthz, /readyz and /config."],
+        [
+            "admin",
+            "a",
+            DEFAULT_ADMIN,
+            "Endpoint of /metrics, /healthz, /readyz, /config, /explain and /check.",
+        ],
         ["root-namespace", None, "istio-system", "Namespace whose providers every tenant sees."],
         [
             "access-log",
@@ -40,7 +51,16 @@ class Options(usage.Options):
             None,
             "Write a JSON line for each exchange to this file, or to standard output with -.",
         ],
-        ["drain-timeout", None, "30", "Seconds that running exchanges get to end after SIGTERM."],
+        ["drain-delay", None, "0", "Seconds after SIGTERM for which new connections are still served."],
+        ["drain-timeout", None, "30", "Seconds that running exchanges get to end after that."],
+    ]
+
+    optFlags: ClassVar = [
+        [
+            "strict",
+            None,
+            "Do not start where a file of conf.d has an error; what happens later ends nothing.",
+        ],
     ]
 
     def __init__(self) -> None:
@@ -107,6 +127,8 @@ class Options(usage.Options):
             labels=self._labels,
             root_namespace=self["root-namespace"],
             access_log=_line_output("--access-log", self["access-log"]),
+            strict=bool(self["strict"]),
+            drain_delay=_seconds("--drain-delay", self["drain-delay"]),
             drain_timeout=_seconds("--drain-timeout", self["drain-timeout"]),
         )
 
@@ -115,6 +137,9 @@ def makeService(options: Options) -> IService:
     """Twistd's question: the service that these options ask for."""
     from twisted.internet import reactor
 
+    # Twisted's timers go by the wall clock.  One that is set back would hold up every deadline, and every look at
+    # conf.d, until it is where it was.
+    reactor.seconds = monotonic  # type: ignore[method-assign]
     return GatewayService(reactor, options.setup)
 
 
@@ -138,12 +163,37 @@ def _seconds(option: str, text: str) -> float:
 
 
 def _listener(reactor: IReactorCore, option: str, name: str, description: str) -> Listener:
-    from twisted.internet.endpoints import serverFromString
+    from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 
     try:
-        endpoint = serverFromString(reactor, description)
+        endpoint = server_endpoint(reactor, description)
+    except LookupError:  # of `systemd:`
+        raise usage.UsageError(
+            f"{option}: {description}: no such socket was inherited; LISTEN_FDS and LISTEN_FDNAMES tell of them, "
+            "and LISTEN_PID has to be this process"
+        ) from None
     except (
         Exception
     ) as error:  # each kind of endpoint raises what it likes: ValueError, TypeError, OSError, SSL.Error
-        raise usage.UsageError(f"{option}: {description} is no endpoint: {error}") from None
+        hint = _endpoint_hint(description)
+        raise usage.UsageError(f"{option}: {description} is no endpoint: {hint or error}") from None
+    if isinstance(endpoint, AdoptedStreamServerEndpoint) and endpoint.addressFamily == AF_UNIX:
+        # It sets the mode of an inherited one to 666, and removes its file at the end.
+        raise usage.UsageError(
+            f"{option}: {description}: Twisted cannot share a Unix socket; TCP, or `unix:`"
+        )
     return Listener(name=name, description=description, endpoint=endpoint)
+
+
+def _endpoint_hint(description: str) -> str:
+    """What was meant by a port, or an address and a port, alone."""
+    found = _PLAIN_ADDRESS.fullmatch(description)
+    if found is None:
+        return ""
+    host, port = found.groups()
+    if not host:
+        return f"did you mean tcp:{port}?"
+    if host.startswith("["):
+        interface = host[1:-1].replace(":", "\\:")
+        return f"did you mean tcp6:{port}:interface={interface}?"
+    return f"did you mean tcp:{port}:interface={host}?"

@@ -75,6 +75,17 @@ class TestCheck:
         assert run("check", conf) == 1
         assert "spec.endpoint.tls" in capsys.readouterr().out
 
+    def test_a_file_instead_of_its_folder(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("check", conf / "demo.yaml") == 2
+        assert capsys.readouterr().err == (
+            f"llmgateway: {conf}/demo.yaml is a file, and files count together: name its folder, {conf}\n"
+        )
+
+    def test_an_empty_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "readme.txt").touch()
+        assert run("check", tmp_path) == 0
+        assert capsys.readouterr().out.startswith(f"warning: {tmp_path} holds no .yaml or .yml file: ")
+
     def test_a_folder_that_is_not_there(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("check", tmp_path / "none") == 2
         assert capsys.readouterr() == (
@@ -99,6 +110,20 @@ class TestExplain:
         assert capsys.readouterr().out == "refused    404 no_route: No route answers for the host nobody.\n"
         assert run("explain", conf, "--host", "a b", "--data", HELLO) == 1
         assert capsys.readouterr().out.startswith("refused    400 malformed_request: ")
+
+    def test_a_hint_where_a_get_was_hardly_meant(
+        self, conf: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run("explain", conf, "--host", "demo") == 1
+        assert "hint: without -d this is a GET" in capsys.readouterr().err
+        for meant in (["-X", "GET"], ["-d", "{"]):
+            assert run("explain", conf, "--host", "demo", *meant) == 1
+            assert capsys.readouterr().err == ""
+
+    def test_either_a_folder_or_a_gateway(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("explain", "--host", "demo") == 2
+        assert run("explain", conf, "--against", "http://127.0.0.1:1", "--host", "demo") == 2
+        assert capsys.readouterr().err.count("explain wants either DIR or --against URL") == 2
 
     def test_without_data_it_is_a_get(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("explain", conf, "--host", "demo", "--path", "/v1/models?x=1") == 0
@@ -195,7 +220,9 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"llmgateway {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["check"], ["explain", "conf.d"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["check"], ["explain", "conf.d"], ["check", "--against"]]
+)
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     assert "usage: llmgateway" in capsys.readouterr().err

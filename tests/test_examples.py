@@ -49,5 +49,5 @@ def test_the_real_provider_has_no_problem_once_it_is_switched_on() -> None:
     (provider,) = resources.providers
     assert provider.host == "dashscope.aliyuncs.com"
     assert provider.default_config is not None
-    assert provider.default_config.api_key is not None
-    assert provider.default_config.api_key.reveal() == "sk-test"
+    assert provider.default_config.api_keys is not None
+    assert provider.default_config.api_keys[0].key.reveal() == "sk-test"

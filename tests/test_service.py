@@ -8,23 +8,27 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from socket import AF_INET
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.service import GatewayService, GatewaySetup, Listener
+from gateway.service import GatewayService, GatewaySetup
 from gateway.telemetry.line_output import LineOutput
 from gateway.wire.limits import LINGER_SECONDS
 from gateway.wire.listening import DownstreamFactory
+from gateway.wire.ports import Listener
 from tests.fakes.client import ClientTransport
-from tests.fakes.conf import gateway, provider, route, route_to
+from tests.fakes.conf import gateway, key_hash, provider, route, route_to, tenant
 from tests.fakes.house import HELLO, get, parts, post
 from tests.fakes.networks import Network
 
@@ -46,8 +50,26 @@ class Port:
         self._reactor.closed.append(self._number)
 
 
+class AtOnce(ThreadPool):
+    """Threads that do at once what they are asked to."""
+
+    def callInThreadWithCallback(  # noqa: N802
+        self,
+        onResult: Any,  # noqa: N803
+        func: Callable[..., Any],
+        *args: Any,
+        **kw: Any,
+    ) -> None:
+        try:
+            result = func(*args, **kw)
+        except Exception:
+            onResult(False, Failure())
+        else:
+            onResult(True, result)
+
+
 class Reactor(Network):
-    """A reactor with ports, threads that never run, and nothing that waits in real time."""
+    """A reactor with ports, threads that do everything at once, and nothing that waits in real time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +78,7 @@ class Reactor(Network):
         self.closed: list[int] = []
         self.taken: set[int] = set()
         """Ports that somebody else listens on."""
-        self.threads = ThreadPool()
+        self.threads = AtOnce()
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:  # noqa: N802
         if port in self.taken:
@@ -67,8 +89,22 @@ class Reactor(Network):
     def getThreadPool(self) -> ThreadPool:  # noqa: N802
         return self.threads
 
+    def iterate(self, delay: float = 0.0) -> None:
+        self.advance(delay)
+
     def callFromThread(self, call: Callable[..., object], *arguments: object) -> None:  # noqa: N802
         call(*arguments)
+
+
+class Inherited(AdoptedStreamServerEndpoint):
+    """A socket that others have, too."""
+
+    def __init__(self, reactor: Reactor, port: int, interface: str) -> None:
+        super().__init__(reactor, port, AF_INET)
+        self._host = interface
+
+    def listen(self, factory: Any) -> Deferred[Any]:
+        return succeed(self.reactor.listenTCP(self.fileno, factory, interface=self._host))
 
 
 class ServiceTestCase(SynchronousTestCase):
@@ -99,9 +135,17 @@ class ServiceTestCase(SynchronousTestCase):
     def write(self, text: str) -> None:
         (self.conf / "conf.yaml").write_text(text)
 
-    def service(self, *, host: str = "127.0.0.1", access_log: LineOutput | None = None) -> GatewayService:
+    def service(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        access_log: LineOutput | None = None,
+        strict: bool = False,
+        drain_delay: float = 0.0,
+        endpoint: Callable[..., IStreamServerEndpoint] = TCP4ServerEndpoint,
+    ) -> GatewayService:
         def listener(name: str, port: int) -> Listener:
-            return Listener(name, f"tcp:{port}", TCP4ServerEndpoint(self.reactor, port, interface=host))
+            return Listener(name, f"tcp:{port}", endpoint(self.reactor, port, interface=host))
 
         setup = GatewaySetup(
             conf=self.conf,
@@ -111,6 +155,8 @@ class ServiceTestCase(SynchronousTestCase):
             labels={},
             root_namespace="istio-system",
             access_log=access_log,
+            strict=strict,
+            drain_delay=drain_delay,
             drain_timeout=30.0,
         )
         return GatewayService(self.reactor, setup)
@@ -165,11 +211,23 @@ class StartTests(ServiceTestCase):
             self.assertIn("Address already in use", line)
             self.assertNotIn("\n", line)
 
+    def test_and_the_others_are_closed_again(self) -> None:
+        self.reactor.taken = {9901}
+        with self.assertRaises(SystemExit):
+            self.service().privilegedStartService()
+        self.assertEqual(self.reactor.closed, [8080, 8081])
+
     def test_a_listener_that_others_can_reach_is_warned_of(self) -> None:
         self.started(host="0.0.0.0")
         warnings = [line for line in self.log if line.startswith("ANYBODY who reaches 0.0.0.0:")]
         self.assertEqual(["keys" in line for line in warnings], [True, True, False])
         self.assertIn("can read the configuration", warnings[-1])
+
+    def test_unless_every_tenant_tells_its_clients_apart(self) -> None:
+        way_in = f"clients: [{{name: ci, apiKeyHash: '{key_hash('a key of the client')}'}}]"
+        self.write(tenant("default", way_in) + provider("a", LOCAL) + route_to("a"))
+        self.started(host="0.0.0.0")
+        self.assertEqual([line for line in self.log if "can spend" in line], [])
 
     def test_one_that_they_cannot_is_not(self) -> None:
         self.started()
@@ -225,13 +283,30 @@ class AdoptTests(ServiceTestCase):
         assert snapshot is not None
         found = snapshot.tenants["default"].routes.find("demo")
         assert found is not None
-        self.assertEqual(service.live.take_turn(found.rules[0]).provider, "a")
+        self.assertEqual(service.live.turns.take(found.rules[0]).provider, "a")
         self.write(documents + "# a comment\n")
         service.watcher.look()
-        self.assertEqual(service.live.next_backend(found.rules[0]).provider, "b")
+        self.assertEqual(service.live.turns.next(found.rules[0]).provider, "b")
         self.write(both)
         service.watcher.look()
-        self.assertEqual(service.live.next_backend(found.rules[0]).provider, "a")
+        self.assertEqual(service.live.turns.next(found.rules[0]).provider, "a")
+
+    def test_errors_may_keep_it_from_starting(self) -> None:
+        service = self.service(strict=True)
+        self.addCleanup(self.stop, service)
+        self.write("kind: [")
+        service.privilegedStartService()
+        with self.assertRaisesRegex(
+            SystemExit, r"^llmgateway: not started, as --strict wants it: errors in .*: 1$"
+        ):
+            service.startService()
+
+    def test_what_is_broken_later_ends_nothing(self) -> None:
+        service = self.started(strict=True)
+        self.write("kind: [")
+        service.watcher.look()
+        self.assertTrue(service.running)
+        self.assertEqual(len(service.status.errors()), 1)
 
     def test_reloads_are_counted(self) -> None:
         service = self.started()
@@ -307,6 +382,29 @@ class ProxyTests(ServiceTestCase):
         connection.connectionLost()
         self.assertEqual(stopped, [None])
         self.assertEqual(service.metrics.in_flight, 0)
+
+    def test_for_a_while_a_stop_changes_nothing_but_readiness(self) -> None:
+        service = self.started(drain_delay=5.0)
+        stopped: list[object] = []
+        service.stopService().addCallback(stopped.append)
+        self.assertEqual(service.status.ready(), (False, ["the gateway is stopping"]))
+        self.write(provider("b", LOCAL) + route_to("b", "new"))
+        service.watcher.look()
+        self.assertTrue(self.ask(get(b"/v1/models", host=b"new")).startswith(b"HTTP/1.1 200 OK"))
+        self.reactor.advance(4)
+        self.assertEqual(self.reactor.closed, [])
+        self.assertTrue(service.watcher.running)
+        self.reactor.advance(1)
+        self.assertEqual(self.reactor.closed, [8080, 8081, 9901])
+        self.assertFalse(service.watcher.running)
+        self.assertEqual(stopped, [None])
+
+    def test_inherited_ports_are_left_together(self) -> None:
+        """Whoever takes over answers probes, too."""
+        service = self.started(endpoint=Inherited)
+        self.send()
+        service.stopService()
+        self.assertEqual(self.reactor.closed, [8080, 8081, 9901])
 
     def test_a_stop_with_nobody_there_is_at_once(self) -> None:
         service = self.started()

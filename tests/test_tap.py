@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from gateway.service import GatewaySetup
 from gateway.tap import DEFAULT_ADMIN, DEFAULT_LISTEN, Options, makeService
+from tests.fakes.certificates import root
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,8 @@ def test_nothing() -> None:
     assert [(each.name, each.description) for each in setup.listeners] == [("", DEFAULT_LISTEN)]
     assert setup.admin.description == DEFAULT_ADMIN
     assert setup.labels == {}
-    assert (setup.root_namespace, setup.access_log, setup.drain_timeout) == ("istio-system", None, 30.0)
+    assert (setup.root_namespace, setup.access_log) == ("istio-system", None)
+    assert (setup.drain_delay, setup.drain_timeout, setup.strict) == (0.0, 30.0, False)
 
 
 def test_what_is_reached_from_elsewhere_is_asked_for() -> None:
@@ -61,12 +63,24 @@ def test_listeners() -> None:
     ]
 
 
+def test_tls_is_our_own(tmp_path: Path) -> None:
+    """Twisted's `tls` takes a folder, and would find these to be the names of no options of its own."""
+    root().write(tmp_path, "server")
+    endpoint = "tls:0:certificate=server.pem:privateKey=server.key:clientCA=server.pem"
+    (listener,) = said(f"--listen=mtls={endpoint}").listeners
+    assert (listener.name, listener.description) == ("mtls", endpoint)
+    assert listener.proves_clients
+    assert not said("--listen=tcp:0").listeners[0].proves_clients
+
+
 def test_everything_else() -> None:
     options = ["--admin=tcp:1", "--label", "istio=egress", "--label=a=b=c", "--label=empty="]
-    setup = said(*options, "--root-namespace=root", "--drain-timeout=0.5", "--access-log=access.log")
+    options += ["--root-namespace=root", "--drain-delay=5", "--drain-timeout=0.5", "--strict"]
+    setup = said(*options, "--access-log=access.log")
     assert setup.admin.description == "tcp:1"
     assert setup.labels == {"istio": "egress", "a": "b=c", "empty": ""}
-    assert (setup.root_namespace, setup.drain_timeout) == ("root", 0.5)
+    assert (setup.root_namespace, setup.drain_delay, setup.drain_timeout) == ("root", 5.0, 0.5)
+    assert setup.strict
     assert setup.access_log is not None
     assert Path("access.log").exists()
     setup.access_log.close()
@@ -81,9 +95,28 @@ def test_everything_else() -> None:
         (["--listen=nonsense:1"], ["--listen: nonsense:1 is no endpoint"]),
         (["--listen=ssl:0:privateKey=none.pem"], ["--listen: ssl:0:privateKey=none.pem is no endpoint"]),
         (["--listen=a=tcp:0", "--listen=a=tcp:0"], ["--listen: the name a is given twice"]),
+        (["--listen=8080"], ["--listen: 8080 is no endpoint: did you mean tcp:8080?"]),
+        (["--listen=:8080"], ["did you mean tcp:8080?"]),
+        (["--listen=10.0.0.1:8080"], ["did you mean tcp:8080:interface=10.0.0.1?"]),
+        (["--admin=[::1]:9901"], [r"did you mean tcp6:9901:interface=\:\:1?"]),
         (["--admin=tcp:x"], ["--admin: tcp:x is no endpoint"]),
+        (["--listen=tls:0"], ["--listen: tls:0 is no endpoint: certificate=PATH is missing"]),
+        (
+            ["--listen=a=tls:certificate=x"],
+            ["--listen: tls:certificate=x is no endpoint: one port is wanted"],
+        ),
+        (
+            ["--admin=tls:0:certificate=none.pem:privateKey=none.key"],
+            ["--admin: tls:0:", " is no endpoint: certificate /", "none.pem cannot be read: No such file"],
+        ),
         (["--label=x"], ["--label wants KEY=VALUE, not 'x'"]),
         (["--label==x"], ["--label wants KEY=VALUE"]),
+        (
+            ["--listen=systemd:domain=INET:name=clients"],
+            ["--listen: systemd:domain=INET:name=clients: no such socket was inherited", "LISTEN_PID"],
+        ),
+        (["--admin=systemd:domain=INET:index=0"], ["--admin: systemd:domain=INET:index=0: no such socket"]),
+        (["--drain-delay=soon"], ["--drain-delay wants a number of seconds"]),
         (["--drain-timeout=soon"], ["--drain-timeout wants a number of seconds, not 'soon'"]),
         (["--drain-timeout=-1"], ["--drain-timeout"]),
         (["--drain-timeout=nan"], ["--drain-timeout"]),

@@ -3,6 +3,7 @@
 reception   a judged request head -> an Exchange, or a refusal
 exchange    the life of one request, phase by phase; the only file that knows the order
 outgoing    original + backend -> the request to send, secrets still wrapped
+recognition who is asking, once for each request
 routing     head -> route -> rule, or the refusal that the client is told; pure
 attempt     one try at one backend; ends in facts
 answer      the client's side: the one place that writes to it
@@ -11,6 +12,16 @@ models      GET …/models, answered from the route
 refusals    a GatewayError -> an error body in the client's dialect
 scrubbing   keeps our secrets out of what a provider says
 explaining  what the gateway would do with a request, without doing it
+explanation the same as a value: text for people, JSON for machines
+questions   a request that somebody asks about
+rehearsing  what would come of other files than those that run
+inquiries   both questions, answered from what runs
+asking      puts them to a running gateway, for the command line
+health_check one question to a provider, whether it is well
+health_checks who is asked that, and when; breakers learn from it
 status      what the gateway says about itself
-admin       /metrics /healthz /readyz /config, on a port of their own
+change_log  what its log says of a change of the configuration
+stopping    how it leaves, step by step, and nobody's request is lost
+admin_pages /metrics /healthz /readyz /config to read, /explain /check to ask
+admin       the port of their own that they are on
 """

@@ -6,32 +6,45 @@ from typing import Protocol
 
 from gateway.errors import GatewayError
 from gateway.messages import ResponseHead
+from gateway.policy.breaking import Outcome
 from gateway.serving.outgoing import OutgoingRequest
+from gateway.serving.provider_answer import ProviderAnswer
+from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
-from gateway.wire.pools import PendingConnection, Pools
+from gateway.wire.pool import PendingConnection
 from gateway.wire.upstream import UpstreamConnection
 
 
 class AttemptObserver(Protocol):
-    """Who is told of an attempt.  After `answer_ended` or `attempt_failed` nothing more is."""
+    """Who is told of an attempt.  After an answer's end or `attempt_failed` nothing more is."""
 
-    def answer_begun(self, head: ResponseHead) -> None:
-        """The provider's head is here."""
+    def attempt_read(self, attempt: Attempt) -> None:
+        """More of the answer has come, or its end: `attempt.answer` has it."""
 
-    def answer_body(self, data: bytes) -> None:
-        """A piece of its body."""
-
-    def answer_paused(self) -> None:
-        """All that has arrived so far was told: the moment to send it on."""
-
-    def answer_ended(self) -> None:
-        """The answer is whole."""
-
-    def attempt_failed(self, error: GatewayError) -> None:
+    def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
         """There will be no answer, or no more of it."""
 
     def break_down(self) -> None:
         """The gateway itself has failed, as the exception at hand says; the attempt is to be cancelled."""
+
+
+class _Nobody:
+    """Observes an attempt that has brought all that was wanted."""
+
+    def attempt_read(self, attempt: Attempt) -> None:
+        pass
+
+    def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
+        pass
+
+    def break_down(self) -> None:
+        pass
+
+
+LAST_CHUNK_SECONDS = 1.0
+"""How long the end of an answer's body is waited for that has said all it has to say: so its connection can be kept."""
+
+_NOBODY = _Nobody()
 
 
 class Attempt:
@@ -39,42 +52,113 @@ class Attempt:
 
     It decides one thing by itself: a kept connection that dies before a byte of the answer is tried once more
     on a fresh one, for the provider may have closed it in the moment we used it (RFC 9112 §9.3.1).
+
+    The breaker hears of every attempt that began, once: when the observer has concluded it, or cancels it.
     """
 
-    __slots__ = ("_connection", "_observer", "_pending", "_pools", "_request", "_upload", "connections")
+    __slots__ = (
+        "_concluded",
+        "_connection",
+        "_is_probe",
+        "_lingers_until",
+        "_pending",
+        "_request",
+        "_surroundings",
+        "_upload",
+        "answer",
+        "backend",
+        "connections",
+        "key",
+        "observer",
+        "sent",
+        "started",
+    )
 
     def __init__(
-        self, pools: Pools, request: OutgoingRequest, observer: AttemptObserver, upload: Upload | None = None
+        self,
+        surroundings: Surroundings,
+        request: OutgoingRequest,
+        answer: ProviderAnswer,
+        observer: AttemptObserver,
+        upload: Upload | None = None,
     ) -> None:
-        self._pools = pools
+        """Prepare it.
+
+        :param answer: takes what the provider answers.
+        """
+        self._surroundings = surroundings
         self._request = request
-        self._observer = observer
+        self.observer = observer
         self._upload = upload
         self._pending: PendingConnection | None = None
         self._connection: UpstreamConnection | None = None
+        self._concluded = False
+        self._is_probe = False
+        self._lingers_until: float | None = None
+        """Clock time in seconds; None while somebody wants what it brings."""
+        self.backend = request.backend
+        self.key = request.key
+        self.answer = answer
+        self.started = 0.0
+        """Clock time in seconds."""
+        self.sent: float | None = None
+        """Clock time at which the request was sent; None before, and where nobody has to know."""
         self.connections = 0
         """How many connections the request was sent on."""
 
-    def start(self) -> None:
-        """Ask for a connection and send the request on it."""
+    def start(self, now: float) -> None:
+        """Ask for a connection and send the request on it.
+
+        :param now: clock time in seconds.
+        """
+        self.started = now
+        breakers = self._surroundings.live.breakers
+        if breakers.in_trouble:
+            self._is_probe = breakers.begin(self.key, now)
         # A streamed body cannot be sent twice, so it is not risked on a kept connection that may be dying.
         self._acquire(fresh=self._upload is not None)
 
     def _acquire(self, *, fresh: bool) -> None:
-        backend = self._request.backend
-        pending = self._pools.acquire(backend.destination, self, backend.timeouts, fresh=fresh)
+        backend = self.backend
+        pending = self._surroundings.pools.acquire(backend.destination, self, backend.timeouts, fresh=fresh)
         # None means that `connection_ready` has been called already, and may even have started anew.
         if pending is not None:
             self._pending = pending
 
+    def conclude(self, outcome: Outcome, now: float) -> None:
+        """Tell the breaker how it ended; only the first time counts."""
+        if not self._concluded:
+            self._concluded = True
+            breakers = self._surroundings.live.breakers
+            breakers.report(self.backend, self.key, outcome, now, probe=self._is_probe)
+
+    def content_came(self) -> None:
+        """The client is being shown its answer; a probe has proved by this what it was sent for."""
+        if self._is_probe:
+            self.conclude(Outcome.SUCCESS, self._surroundings.sweep.seconds())
+
     def cancel(self) -> None:
         """End it, in whatever phase it is; the observer hears nothing more."""
+        self.conclude(Outcome.ABANDONED, self._surroundings.sweep.seconds())
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
+        connection = self._disconnected()
+        if connection is not None:
+            connection.abort()
+
+    def linger(self) -> None:
+        """It has brought all that is wanted; only the end of the body may be missing.  The observer hears no more."""
+        self.observer = _NOBODY
         if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
+            self._connection.resume()
+            self._lingers_until = self._surroundings.sweep.seconds() + LAST_CHUNK_SECONDS
+            self._surroundings.sweep.watch(self)
+
+    def swept(self, now: float) -> None:
+        """Look whether the end has been waited for long enough."""
+        if self._lingers_until is not None and now >= self._lingers_until:
+            self.cancel()
 
     def pause(self) -> None:
         """The client is slow: read no more of the answer for now."""
@@ -93,6 +177,8 @@ class Attempt:
         self._connection = connection
         self.connections += 1
         request = self._request
+        if request.backend.timeouts.first_content is not None:
+            self.sent = self._surroundings.sweep.seconds()
         connection.send(
             request.wire_bytes(),
             self,
@@ -104,22 +190,15 @@ class Attempt:
 
     def connection_failed(self, error: GatewayError) -> None:
         self._pending = None
-        self._observer.attempt_failed(error)
+        self.observer.attempt_failed(self, error)
 
     # -- AnswerReceiver ----------------------------------------------------------------------------
 
-    def head_received(self, head: ResponseHead) -> None:
-        self._observer.answer_begun(head)
-
-    def body_received(self, data: bytes) -> None:
-        self._observer.answer_body(data)
-
-    def read_ended(self) -> None:
-        self._observer.answer_paused()
-
-    def answer_ended(self) -> None:
-        self._disconnected()
-        self._observer.answer_ended()
+    def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        if ended:
+            self._disconnected()
+        self.answer.read(head, body, ended)
+        self.observer.attempt_read(self)
 
     def answer_failed(self, error: GatewayError) -> None:
         connection = self._disconnected()
@@ -131,11 +210,11 @@ class Attempt:
         ):
             self._acquire(fresh=True)
         else:
-            self._observer.attempt_failed(error)
+            self.observer.attempt_failed(self, error)
 
     def break_down(self) -> None:
         self._disconnected()
-        self._observer.break_down()
+        self.observer.break_down()
 
     def upstream_full(self) -> None:
         if self._upload is not None:
@@ -149,4 +228,6 @@ class Attempt:
         connection, self._connection = self._connection, None
         if self._upload is not None:
             self._upload.disconnected()
+        if self._lingers_until is not None:
+            self._surroundings.sweep.forget(self)
         return connection

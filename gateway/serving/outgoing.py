@@ -13,7 +13,7 @@ import msgspec
 from gateway.dialects.envelope import Envelope
 from gateway.dialects.operations import Operation
 from gateway.messages import Headers, RequestHead, Secret
-from gateway.snapshot.tables import Backend
+from gateway.snapshot.tables import Backend, ProviderKey
 
 VIA_NAME = b"llmgateway-"
 """How gateways of this kind call themselves in `Via`, with a name of their own behind it."""
@@ -81,9 +81,10 @@ class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
     target: bytes
     """Path and query."""
     backend: Backend
-    """Gives Host, authentication and the configured headers."""
+    key: ProviderKey
+    """Gives Host, authentication and the headers of configuration."""
     passed: Headers
-    """What is sent beside the backend's own headers."""
+    """What is sent beside those."""
     body: bytes | None
     """None where the body follows as a stream."""
     body_length: int | None
@@ -96,39 +97,51 @@ class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
             framing = b"transfer-encoding: chunked"
         else:
             framing = b"content-length: %d" % self.body_length
-        return b"%b %b HTTP/1.1\r\n%b%b\r\n%b\r\n\r\n%b" % (
+        return b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b\r\n\r\n%b" % (
             self.method,
             self.target,
-            self.backend.head_lines,
+            self.key.head_lines,
             lines,
+            self.backend.added_lines,
             framing,
             self.body or b"",
         )
 
     def header_lines(self) -> list[tuple[str, str | Secret]]:
-        """Every header for people to read; values that the backend sets stay wrapped."""
+        """Every header for people to read; values that the backend and its rule set stay wrapped."""
         return [
             ("host", self.backend.authority),
             *((name.decode(), value) for name, value in self.backend.headers),
             *((name.decode(), value.decode("latin-1")) for name, value in self.passed),
+            *((name.decode(), value) for name, value in self.backend.added),
         ]
 
 
-def outgoing_request(
-    head: RequestHead,
-    operation: Operation,
-    envelope: Envelope | None,
-    backend: Backend,
-    *,
-    request_id: bytes,
-    via: bytes,
-) -> OutgoingRequest:
-    """Build the request for one backend from the client's original.
+class Original(msgspec.Struct, frozen=True, gc=False):
+    """What a client asked: every attempt is built from this, anew."""
 
-    :param envelope: the client's body, or None where it is handed through unread.
-    :param via: our own name for `Via`.
+    head: RequestHead
+    operation: Operation
+    envelope: Envelope | None
+    """The body, or None where it is handed through unread."""
+    request_id: bytes
+    via: bytes
+    """Our own name for `Via`."""
+
+    def wants_stream(self, backend: Backend) -> bool:
+        """Tell whether the client waits for a stream, if this backend answers it."""
+        if self.envelope is None:
+            return False
+        return self.envelope.stream or (self.envelope.stream is None and backend.stream is True)
+
+
+def outgoing_request(original: Original, backend: Backend, key: ProviderKey) -> OutgoingRequest:
+    """Build the request for one backend.
+
+    :param key: one of the backend's.
     :raises GatewayError: where the provider has no such operation.
     """
+    head, operation, envelope = original.head, original.operation, original.envelope
     dialect = backend.dialect
     target = dialect.upstream_path(backend.path, operation, head.path)
     query = without_credentials(head.query) if head.query else b""
@@ -152,11 +165,17 @@ def outgoing_request(
         length = len(body)
     passed += (
         (b"accept-encoding", b"identity"),
-        (b"x-request-id", request_id),
-        (b"via", _via(head, via)),
+        (b"x-request-id", original.request_id),
+        (b"via", _via(head, original.via)),
     )
     return OutgoingRequest(
-        method=head.method, target=target, backend=backend, passed=passed, body=body, body_length=length
+        method=head.method,
+        target=target,
+        backend=backend,
+        key=key,
+        passed=passed,
+        body=body,
+        body_length=length,
     )
 
 

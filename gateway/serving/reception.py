@@ -11,7 +11,9 @@ from twisted.logger import Logger
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.serving.answer import Answer
-from gateway.serving.exchange import ANONYMOUS, Exchange, Surroundings
+from gateway.serving.exchange import ANONYMOUS, Exchange
+from gateway.serving.mirroring import Mirrors
+from gateway.serving.surroundings import Surroundings
 from gateway.telemetry.access_log import ExchangeRecord
 from gateway.telemetry.metrics import NO_ROUTE
 from gateway.telemetry.outcomes import outcome_of_error
@@ -27,6 +29,7 @@ class Reception:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
+        self._mirrors = Mirrors(surroundings)
         # Unique among gateways by its beginning, within this one by its end; a tenth of the cost of a UUID.
         self._id_prefix = urandom(8).hex().encode()
         self._numbers = count(1)
@@ -35,7 +38,7 @@ class Reception:
         """Begin the exchange of a request whose head is whole."""
         given = head.header(b"x-request-id")
         request_id = given if given is not None and _ACCEPTED_ID(given) else self._new_id()
-        exchange = Exchange(self._surroundings, head, connection, request_id)
+        exchange = Exchange(self._surroundings, self._mirrors, head, connection, request_id)
         try:
             exchange.head_received()
         except Exception:  # the wire does not know the exchange before this returns, so it could not tell it

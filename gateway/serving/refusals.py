@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from gateway.dialects.table import DIALECTS
 from gateway.errors import GatewayError
 from gateway.messages import Headers
@@ -12,14 +14,16 @@ CLIENT_DIALECT = DIALECTS["openAIConfig"]
 ERROR_SOURCE = b"x-llmgateway-error-source"
 """The header that tells who wrote an error: `gateway` or `provider`."""
 
-_RETRY_AFTER_SECONDS = b"1"
+_RETRY_AFTER_SECONDS = 1.0
 
 
 def error_headers(error: GatewayError) -> Headers:
     """The headers that an error of our own carries."""
     headers = [(b"content-type", b"application/json"), (ERROR_SOURCE, b"gateway")]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 §15.5.2: it must say what is accepted
     if error.status == 503:
-        headers.append((b"retry-after", _RETRY_AFTER_SECONDS))
+        headers.append((b"retry-after", b"%d" % ceil(error.retry_after or _RETRY_AFTER_SECONDS)))
     if error.status == 405:
         headers.append((b"allow", b"GET, HEAD, POST"))
     return headers

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from gateway.resources.problems import Problem
-from gateway.snapshot.adopting import Generation
-from gateway.snapshot.describing import describe
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+
+from attrs import frozen
+
+from gateway.resources.problems import Problem, Severity
+from gateway.snapshot.describing import (
+    Description,
+    anonymous_hosts,
+    describe,
+    describe_clients,
+    describe_problem,
+    describe_settings,
+    shown_time,
+)
+from gateway.snapshot.generations import Generation, TenantState
 from gateway.telemetry.metrics import ReloadResult, TenantConfiguration
 
 NOTHING_TO_SERVE = "no file names an LLMProvider or an LLMRoute yet, so every request gets 404"
+
+
+@frozen
+class Since:
+    """Since when a tenant stands as it stands, in seconds of Unix time."""
+
+    applied: float | None
+    """When what it runs on was applied; None where it runs on nothing."""
+    standing: float
+    """When its standing last changed."""
 
 
 class Status:
@@ -19,12 +42,18 @@ class Status:
         self._generation: Generation | None = None
         self._folder_problem = ""
         self._adopted_at = 0.0
+        self._since: Mapping[str, Since] = {}
 
     def adopted(self, generation: Generation, now: float) -> None:
         """A new generation runs from now on.
 
         :param now: seconds of Unix time.
         """
+        before = self._generation.tenants if self._generation is not None else {}
+        self._since = {
+            name: _since(before.get(name), state, self._since.get(name), now)
+            for name, state in generation.tenants.items()
+        }
         self._generation = generation
         self._adopted_at = now
 
@@ -39,56 +68,142 @@ class Status:
             return False, ["the gateway is stopping"]
         if generation is None:
             return False, [self._folder_problem or "no configuration has been read yet"]
-        reasons = self._errors(generation)
-        serves = len(generation.snapshot.anonymous) > 0
+        reasons = _told(generation, self._folder_problem, "error")
+        serves = any(len(table.routes) for table in generation.snapshot.tenants.values())
         if not serves and not reasons:
             reasons = [NOTHING_TO_SERVE]
         return serves, reasons
 
-    def config(self) -> dict[str, object]:
-        """The tables that run, and the problems of the files; no secrets."""
+    def errors(self) -> list[str]:
+        """Everything that keeps some of the files from being used."""
+        if self._generation is None:
+            return [self._folder_problem or "no configuration has been read"]
+        return _told(self._generation, self._folder_problem, "error")
+
+    def config(self, tenant: str | None = None) -> Callable[[], Description] | None:
+        """The tables that run, and the problems of the files; no secrets.
+
+        :param tenant: the only one to show; None for all.
+        :return: finds it out, in whatever thread: `tenants` is an iterator of names and what is under them; None
+            where there is no such tenant.
+        """
+        generation = self._generation
+        known = {*generation.tenants, *generation.snapshot.tenants} if generation is not None else set()
+        if tenant is not None and tenant not in known:
+            return None
+        return partial(_config, generation, tenant, self._folder_problem, self._adopted_at, self._since)
+
+    def tenants(self) -> list[TenantConfiguration]:
+        """How every tenant's files stand, for the metrics; the problems that are no tenant's under an empty name."""
         generation = self._generation
         if generation is None:
-            return {"problems": [self._folder_problem] if self._folder_problem else [], "tenants": {}}
-        return {
-            "adopted_at": self._adopted_at,
-            "stale": sorted(generation.stale),
-            "missing": sorted(generation.missing),
-            "problems": self._errors(generation),
-            "warnings": [str(problem) for problem in generation.problems if problem.severity == "warning"],
-            **describe(generation.snapshot),
-        }
-
-    def _errors(self, generation: Generation) -> list[str]:
-        errors = [str(problem) for problem in generation.problems if problem.severity == "error"]
-        return [self._folder_problem, *errors] if self._folder_problem else errors
+            return []
+        nobodys = [problem for problem in generation.problems if problem.tenant is None]
+        standing = [
+            TenantConfiguration(
+                tenant=name,
+                successful=state.standing == "current",
+                applied_at=self._since[name].applied,
+                errors=_count(state.problems, "error"),
+                warnings=_count(state.problems, "warning"),
+            )
+            for name, state in generation.tenants.items()
+        ]
+        whole = TenantConfiguration(
+            tenant="",
+            successful=not _count(nobodys, "error"),
+            applied_at=self._adopted_at,
+            errors=_count(nobodys, "error"),
+            warnings=_count(nobodys, "warning"),
+        )
+        return [whole, *standing]
 
 
 def reload_result(generation: Generation) -> ReloadResult:
     """How much of the files got into this generation."""
     if not any(problem.severity == "error" for problem in generation.problems):
         return ReloadResult.APPLIED
-    fresh = generation.good.keys() - generation.stale
+    fresh = any(state.standing == "current" for state in generation.tenants.values())
     return ReloadResult.PARTLY_APPLIED if fresh else ReloadResult.REJECTED
 
 
-def tenant_configurations(generation: Generation, now: float) -> list[TenantConfiguration]:
-    """How every tenant's files stand, for the metrics.
+def _since(was: TenantState | None, state: TenantState, since: Since | None, now: float) -> Since:
+    if was is None or since is None:
+        return Since(now if state.table is not None or state.good is not None else None, now)
+    if state is was:
+        return since
+    match state.standing:
+        case "missing":
+            applied = None
+        case "last_good":
+            applied = since.applied
+        case "current":
+            # What came from the environment or from a file is in no digest.
+            same = state.digest == was.digest and state.good is was.good
+            applied = since.applied if same and state.destinations == was.destinations else now
+    standing = since.standing if state.standing == was.standing else now
+    return Since(applied, standing)
 
-    :param now: seconds of Unix time, when they were compiled.
-    """
-    names = {*generation.good, *generation.missing}
-    return [
-        TenantConfiguration(
-            tenant=name,
-            successful=name not in generation.stale and name not in generation.missing,
-            compiled_at=now,
-            errors=_count(generation.problems, name, "error"),
-            warnings=_count(generation.problems, name, "warning"),
-        )
-        for name in sorted(names)
-    ]
+
+def _config(
+    generation: Generation | None,
+    only: str | None,
+    folder_problem: str,
+    adopted_at: float,
+    since: Mapping[str, Since],
+) -> Description:
+    if generation is None:
+        return {"problems": [folder_problem] if folder_problem else [], "tenants": {}}
+    tenants = _tenants(generation, only, since)
+    if only is not None:
+        return {"tenants": tenants}
+    return {
+        **_moment("applied", adopted_at),
+        "stale": sorted(generation.stale),
+        "missing": sorted(generation.missing),
+        "problems": _told(generation, folder_problem, "error"),
+        "warnings": _told(generation, "", "warning"),
+        "settings": describe_settings(generation.snapshot.settings),
+        "tenants": tenants,
+    }
 
 
-def _count(problems: tuple[Problem, ...], tenant: str, severity: str) -> int:
-    return sum(problem.tenant == tenant and problem.severity == severity for problem in problems)
+def _tenants(
+    generation: Generation, only: str | None, since: Mapping[str, Since]
+) -> Iterator[tuple[str, Description]]:
+    """Every tenant, or the only one that is wanted, by its name."""
+    tables, hosts = generation.snapshot.tenants, anonymous_hosts(generation.snapshot)
+    for name in sorted({*generation.tenants, *tables}) if only is None else [only]:
+        shown: Description = {}
+        # One that has no files, and answers with what others have, has a table only.
+        if name in since:
+            shown |= _state(generation.tenants[name], since[name])
+        if name in tables:
+            shown |= describe(tables[name], hosts.get(name, ()))
+        yield name, shown
+
+
+def _state(state: TenantState, since: Since) -> Description:
+    return {
+        "standing": state.standing,
+        **_moment("standingSince", since.standing),
+        **(_moment("applied", since.applied) if since.applied is not None else {}),
+        "digest": state.digest,
+        "problems": [describe_problem(each) for each in state.problems if each.severity == "error"],
+        "warnings": [describe_problem(each) for each in state.problems if each.severity == "warning"],
+        "clients": describe_clients(state.good.document if state.good is not None else None),
+    }
+
+
+def _told(generation: Generation, folder_problem: str, severity: Severity) -> list[str]:
+    told = [str(problem) for problem in generation.problems if problem.severity == severity]
+    return [folder_problem, *told] if folder_problem else told
+
+
+def _count(problems: Iterable[Problem], severity: Severity) -> int:
+    return sum(problem.severity == severity for problem in problems)
+
+
+def _moment(name: str, seconds: float) -> Description:
+    """A moment for people (ISO 8601, UTC) and for machines (seconds of Unix time)."""
+    return {name: shown_time(seconds), f"{name}Seconds": round(seconds, 3)}

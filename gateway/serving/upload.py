@@ -12,7 +12,7 @@ from gateway.wire.upstream import UpstreamConnection
 class Upload:
     """One streamed body, from the client's connection to the provider's."""
 
-    __slots__ = ("_chunked", "_client", "_early", "_ended", "_over", "_provider")
+    __slots__ = ("_chunked", "_client", "_early", "_ended", "_over", "_provider", "spent")
 
     def __init__(self, client: DownstreamConnection, *, chunked: bool) -> None:
         """Begin.
@@ -27,11 +27,13 @@ class Upload:
         """By the client."""
         self._over = False
         """For the provider."""
+        self.spent = False
+        """Some of it was sent, so it cannot be sent again."""
 
     def received(self, data: bytes) -> None:
         """A piece of the body came from the client."""
         if self._provider is not None:
-            self._provider.send_body(self._framed(data))
+            self._send(self._provider, data)
         elif not self._over:
             # There is no connection to the provider yet: take no more than this read from the client.
             self._early.append(data)
@@ -48,16 +50,16 @@ class Upload:
         self._provider = provider
         # First of all, for the provider may be full again at once.
         self._client.resume_body()
-        for data in self._early:
-            provider.send_body(self._framed(data))
-        self._early.clear()
+        early, self._early = self._early, []
+        for data in early:
+            self._send(provider, data)
         if self._ended:
             self._finish(provider)
 
     def disconnected(self) -> None:
-        """There is nobody to send it to any more: what still comes is thrown away."""
+        """There is nobody to send it to for now; if some of it was sent, what still comes is thrown away."""
         self._provider = None
-        self._over = True
+        self._over = self.spent
 
     def full(self) -> None:
         """The provider takes no more for now."""
@@ -67,10 +69,12 @@ class Upload:
         """It takes more again."""
         self._client.resume_body()
 
+    def _send(self, provider: UpstreamConnection, data: bytes) -> None:
+        self.spent = True
+        provider.send_body(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
     def _finish(self, provider: UpstreamConnection) -> None:
+        self.spent = True
         if self._chunked:
             provider.send_body(b"0\r\n\r\n")
         provider.end_body()
-
-    def _framed(self, data: bytes) -> bytes:
-        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data

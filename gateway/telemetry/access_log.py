@@ -35,6 +35,18 @@ COMPLAINT_SECONDS = 60.0
 """A failing output is mentioned in the gateway's log at most this often."""
 
 
+class Tried(msgspec.Struct, frozen=True, gc=False):
+    """One attempt, or a backend that was passed over.  No text in it is a client's or a provider's."""
+
+    provider: str
+    key: str
+    """The key's name; empty for the only one."""
+    outcome: str
+    """As in `llmgateway_attempts_total`."""
+    status: int | None
+    seconds: float
+
+
 class ExchangeRecord(msgspec.Struct, gc=False):
     """What the access log says of one exchange.  Serving fills it in as it learns more.
 
@@ -76,6 +88,8 @@ class ExchangeRecord(msgspec.Struct, gc=False):
     time_to_head_ms: float | None = None
     """Until the answer's head was sent to the client."""
     attempts: int = 0
+    tried: list[Tried] = []
+    """Every attempt, in the order they ended."""
     provider_request_id: str = ""
     detail: str = ""
     """What only the operator should read; no secret."""

@@ -83,29 +83,70 @@ TOKENS = Family(
     "tokens",
     "Tokens that providers say they have counted; type is input or output.",
 )
+ATTEMPT_LABELS = ("tenant", "route", "rule", "provider", "model")
+"""Who was asked for an answer, whoever gave it in the end."""
+
+ATTEMPTS = Family(
+    "llmgateway_attempts_total",
+    Kind.COUNTER,
+    (*ATTEMPT_LABELS, "outcome"),
+    "attempts",
+    "Attempts at providers that have ended, several for a request that was tried again or elsewhere; a provider that "
+    "was passed over has outcome open.",
+)
+HEDGES = Family(
+    "llmgateway_hedges_total",
+    Kind.COUNTER,
+    (*ATTEMPT_LABELS, "result"),
+    "attempts",
+    "Second attempts that were made beside a slow one; result is won where it was the faster one, else lost.",
+)
+CONTINUATIONS = Family(
+    "llmgateway_stream_continuations_total",
+    Kind.COUNTER,
+    (*ATTEMPT_LABELS, "way"),
+    "attempts",
+    "Attempts for the rest of a stream that broke; way is prefill or from_start.",
+)
+MIRRORED = Family(
+    "llmgateway_mirrored_requests_total",
+    Kind.COUNTER,
+    (*ATTEMPT_LABELS, "outcome"),
+    "requests",
+    "Copies of requests, by the backend they went to; outcome is that of an attempt, or skipped where too many were "
+    "under way.",
+)
 IN_FLIGHT = Family(
     "llmgateway_requests_in_flight", Kind.GAUGE, (), "requests", "Exchanges that have begun and not ended."
 )
 UPSTREAM_CONNECTIONS = Family(
     "llmgateway_upstream_connections",
     Kind.GAUGE,
-    ("state",),
+    ("tenant", "provider", "state"),
     "connections",
-    "Connections to providers, by what they are doing.",
+    "Connections to providers: active, idle, or pending, which is who waits for one.  Tenant is whose provider it is.",
+)
+HEALTH_CHECKS = Family(
+    "llmgateway_health_checks_total",
+    Kind.COUNTER,
+    ("tenant", "provider", "result"),
+    "checks",
+    "Health checks that have ended; result is success, failure or refused.  Tenant is whose provider it is.",
 )
 RELOAD_SUCCESSFUL = Family(
     "llmgateway_config_last_reload_successful",
     Kind.GAUGE,
     ("tenant",),
     "",
-    "1 where the tenant runs on its files as they are, 0 where it runs on its last good tables or on none.",
+    "1 where the tenant runs on its files as they are, 0 where on its last good tables or on none.  "
+    "Tenant is empty for the Gateway document.",
 )
 RELOAD_TIMESTAMP = Family(
     "llmgateway_config_last_reload_timestamp_seconds",
     Kind.GAUGE,
     ("tenant",),
     "seconds",
-    "Unix time at which the tenant's files were last compiled, whether or not they could be used.",
+    "Unix time at which what the tenant runs on was applied; without one where it runs on nothing.",
 )
 RELOADS = Family(
     "llmgateway_config_reloads_total",
@@ -119,7 +160,8 @@ PROBLEMS = Family(
     Kind.GAUGE,
     ("tenant", "severity"),
     "problems",
-    "Problems in the tenant's files as they are; severity is error or warning.  `/config` names them.",
+    "Problems in the tenant's files as they are; severity is error or warning.  Tenant is empty for the "
+    "Gateway document and for what is no tenant's.  `/config` names them.",
 )
 LINES_DROPPED = Family(
     "llmgateway_access_log_lines_dropped_total",
@@ -137,6 +179,7 @@ BUILD = Family(
 )
 
 FAMILIES = (
-    *(REQUESTS, DURATION, TOKENS, IN_FLIGHT, UPSTREAM_CONNECTIONS),
+    *(REQUESTS, DURATION, TOKENS, ATTEMPTS, HEDGES, CONTINUATIONS, MIRRORED),
+    *(IN_FLIGHT, UPSTREAM_CONNECTIONS, HEALTH_CHECKS),
     *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LINES_DROPPED, BUILD),
 )

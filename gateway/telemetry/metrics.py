@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import platform
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
@@ -21,10 +22,10 @@ from prometheus_client.metrics_core import Metric
 
 from gateway import __version__
 from gateway.messages import TokenUsage
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.tables import ProviderName, SeriesLabels
 from gateway.telemetry import families
 from gateway.telemetry.families import BUCKET_NAMES, BUCKETS
-from gateway.telemetry.outcomes import Outcome
+from gateway.telemetry.outcomes import CheckResult, Outcome
 
 NO_ROUTE = SeriesLabels(tenant="", route="", rule="", provider="", model="")
 """The labels of a request that was refused before it was known whose it is."""
@@ -77,10 +78,11 @@ class TenantConfiguration:
     """How one tenant's files stand."""
 
     tenant: str
+    """Empty for what is no tenant's: the Gateway document, and problems that are nobody's."""
     successful: bool
     """It runs on its files as they are."""
-    compiled_at: float
-    """When they were last compiled, in seconds of Unix time."""
+    applied_at: float | None
+    """When what it runs on was applied, in seconds of Unix time; None where it runs on nothing."""
     errors: int
     warnings: int
 
@@ -92,7 +94,7 @@ class Metrics:
         self,
         registry: CollectorRegistry,
         *,
-        upstream_connections: Callable[[], Mapping[str, int]] = dict,
+        upstream_connections: Callable[[], Mapping[tuple[str, str, str], int]] = dict,
         lines_dropped: Callable[[], int] = int,
     ) -> None:
         """Make the counts and register them, together with those of the process and of Python.
@@ -100,7 +102,7 @@ class Metrics:
         The callables are called in the thread that scrapes: what they read must be plain integers, or
         containers that they copy first.
 
-        :param upstream_connections: how many connections to providers are in which state.
+        :param upstream_connections: how many connections there are by owner, provider and state.
         :param lines_dropped: how many lines the access log has lost.
         """
         self.in_flight = 0
@@ -108,6 +110,11 @@ class Metrics:
         self._upstream_connections = upstream_connections
         self._lines_dropped = lines_dropped
         self._series: dict[tuple[SeriesLabels, str], Series] = {}
+        self._health_checks: Counter[tuple[str, str, CheckResult]] = Counter()
+        self._attempts: dict[tuple[SeriesLabels, str], int] = {}
+        self._hedges: dict[tuple[SeriesLabels, str], int] = {}
+        self._mirrored: dict[tuple[SeriesLabels, str], int] = {}
+        self._continuations: dict[tuple[SeriesLabels, str], int] = {}
         self._reloads = dict.fromkeys(ReloadResult, 0)
         self._tenants: Sequence[TenantConfiguration] = ()
         registry.register(self)
@@ -126,6 +133,36 @@ class Metrics:
             series = self._series[key] = Series()
         return series
 
+    def health_checked(self, provider: ProviderName, result: CheckResult) -> None:
+        """Count a health check that has ended."""
+        self._health_checks[*provider, result] += 1
+
+    def attempted(self, labels: SeriesLabels, outcome: str) -> None:
+        """Count an attempt that has ended, or a backend that was passed over.
+
+        :param outcome: `ok`, `cancelled`, or a fault of `policy/retrying.py`.
+        """
+        key = (labels, outcome)
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+
+    def hedged(self, labels: SeriesLabels, *, won: bool) -> None:
+        """Count a second attempt that was made beside a slow one; these are its labels."""
+        key = (labels, "won" if won else "lost")
+        self._hedges[key] = self._hedges.get(key, 0) + 1
+
+    def mirrored(self, labels: SeriesLabels, outcome: str) -> None:
+        """Count a copy of a request that has ended, or was not made.
+
+        :param outcome: as for an attempt, or `skipped`.
+        """
+        key = (labels, outcome)
+        self._mirrored[key] = self._mirrored.get(key, 0) + 1
+
+    def continued(self, labels: SeriesLabels, way: str) -> None:
+        """Count a backend that was asked for the rest of a broken stream; the way is `prefill` or `from_start`."""
+        key = (labels, way)
+        self._continuations[key] = self._continuations.get(key, 0) + 1
+
     def reloaded(self, result: ReloadResult, tenants: Sequence[TenantConfiguration]) -> None:
         """Count a change of the configuration.
 
@@ -141,9 +178,13 @@ class Metrics:
         in_flight.add_metric([], self.in_flight)
         yield in_flight
         connections = families.UPSTREAM_CONNECTIONS.gauge()
-        for state, number in self._upstream_connections().items():
-            connections.add_metric([state], number)
+        for name, number in self._upstream_connections().items():
+            connections.add_metric(name, number)
         yield connections
+        checks = families.HEALTH_CHECKS.counter()
+        for label_values, number in self._health_checks.copy().items():
+            checks.add_metric(label_values, number)
+        yield checks
         yield from self._collect_configuration()
         dropped = families.LINES_DROPPED.counter()
         dropped.add_metric([], self._lines_dropped())
@@ -172,6 +213,17 @@ class Metrics:
             tokens.add_metric((*values, "input"), series.input_tokens)
             tokens.add_metric((*values, "output"), series.output_tokens)
         yield from (requests, duration, tokens)
+        for family, counts in (
+            (families.ATTEMPTS, self._attempts),
+            (families.HEDGES, self._hedges),
+            (families.CONTINUATIONS, self._continuations),
+            (families.MIRRORED, self._mirrored),
+        ):
+            counter = family.counter()
+            for (labels, value), number in counts.copy().items():
+                names = (labels.tenant, labels.route, labels.rule, labels.provider, labels.model)
+                counter.add_metric((*names, value), number)
+            yield counter
 
     def _collect_configuration(self) -> Iterator[Metric]:
         successful = families.RELOAD_SUCCESSFUL.gauge()
@@ -179,7 +231,8 @@ class Metrics:
         problems = families.PROBLEMS.gauge()
         for each in self._tenants:
             successful.add_metric([each.tenant], float(each.successful))
-            timestamp.add_metric([each.tenant], each.compiled_at)
+            if each.applied_at is not None:
+                timestamp.add_metric([each.tenant], each.applied_at)
             problems.add_metric([each.tenant, "error"], each.errors)
             problems.add_metric([each.tenant, "warning"], each.warnings)
         reloads = families.RELOADS.counter()

@@ -1,4 +1,4 @@
-"""How an exchange ended: a closed vocabulary for metrics and the access log."""
+"""How an exchange ended, and how a health check did: closed vocabularies for metrics and the access log."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ class Outcome(StrEnum):
     """The gateway could not serve: not ready, draining, overloaded, or a fault of its own."""
     ANSWER_CUT = "answer_cut"
     """The answer had begun and ended before it was whole; the code is the one that the client saw."""
+
+
+class CheckResult(StrEnum):
+    """How a health check ended."""
+
+    SUCCESS = "success"
+    """A status of 200 to 299, and the whole answer in time."""
+    FAILURE = "failure"
+    """No connection, no whole answer in time, a broken one, or a status of 500 and more."""
+    REFUSED = "refused"
+    """Any other status: the provider lives, and will not do what the check asks."""
 
 
 def outcome_of_answer(status: int) -> Outcome:

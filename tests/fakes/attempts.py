@@ -18,10 +18,11 @@ class RecordingReceiver:
         :param when: what to do on hearing the event of this name, after it was written down.
         """
         self.events: list[str] = []
-        """Names of what was heard, in order."""
+        """What was heard, in order: the name of a call; of a read what it brought, as "head body end"."""
         self.head: ResponseHead | None = None
         self.body = b""
         self.error: GatewayError | None = None
+        self._ended = False
         self._when = when or {}
 
     @property
@@ -29,21 +30,15 @@ class RecordingReceiver:
         """How it ended: "ended", the code of an error, or "" so far."""
         if self.error is not None:
             return self.error.code
-        return "ended" if "answer_ended" in self.events else ""
+        return "ended" if self._ended else ""
 
-    def head_received(self, head: ResponseHead) -> None:
-        self.head = head
-        self._hear("head_received")
-
-    def body_received(self, data: bytes) -> None:
-        self.body += data
-        self._hear("body_received")
-
-    def read_ended(self) -> None:
-        self._hear("read_ended")
-
-    def answer_ended(self) -> None:
-        self._hear("answer_ended")
+    def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        self.head = head or self.head
+        self.body += body
+        if ended:
+            self._ended = True
+        said = [name for name, is_said in (("head", head), ("body", body), ("end", ended)) if is_said]
+        self._hear(" ".join(said))
 
     def answer_failed(self, error: GatewayError) -> None:
         self.error = error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from gateway.dialects.table import DIALECTS
-from gateway.messages import Destination, Secret, Timeouts, TlsSettings
+from gateway.messages import Destination, PoolLimits, Secret, Timeouts, TlsSettings
+from gateway.policy.breaking import OutlierDetection
 from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.tables import (
     Backend,
+    BreakerName,
+    Condition,
     GatewaySettings,
-    HeaderMatch,
     Match,
+    ProviderKey,
     RouteTable,
     RuleTable,
     SeriesLabels,
@@ -28,6 +31,7 @@ BACKEND = Backend(
     provider_host="dashscope.aliyuncs.com",
     destination=Destination(
         owner="acme",
+        provider="dashscope-qwen",
         address="dashscope.aliyuncs.com",
         port=443,
         tls=TlsSettings(
@@ -46,7 +50,15 @@ BACKEND = Backend(
     stream=False,
     parameters=(("user", f'"{CANARY}"'.encode()),),
     hidden_parameters=frozenset({"user"}),
-    api_key=Secret(CANARY),
+    keys=(
+        ProviderKey(
+            name="",
+            weight=1,
+            secret=Secret(CANARY),
+            breaker_name=BreakerName("acme", "dashscope-qwen", "", Secret(CANARY)),
+            head_lines=f"authorization: Bearer {CANARY}\r\n".encode(),
+        ),
+    ),
     headers=((b"authorization", Secret(f"Bearer {CANARY}")),),
     path_is_hidden=False,
     header_names=frozenset({b"authorization"}),
@@ -54,6 +66,10 @@ BACKEND = Backend(
     head_lines=f"authorization: Bearer {CANARY}\r\n".encode(),
     secrets=(CANARY.encode(),),
     timeouts=Timeouts(request=30.0),
+    pool=PoolLimits(),
+    outlier=OutlierDetection(),
+    prefill=False,
+    prefill_field=None,
     labels=SeriesLabels(
         tenant="acme", route="demo", rule="vip-route", provider="dashscope-qwen", model="qwen-turbo"
     ),
@@ -64,7 +80,9 @@ def snapshot_of(*backends: Backend) -> Snapshot:
     """A snapshot of one tenant with one route and one rule."""
     match = Match(
         headers=(
-            HeaderMatch(b"user-type", lambda value: value == b"subscriber", "user-type: exact subscriber"),
+            Condition(
+                b"user-type", lambda value: value == b"subscriber", "header user-type exact subscriber"
+            ),
         ),
         source_labels=(("app", "web"),),
         gateways=frozenset({"egress"}),
@@ -85,6 +103,6 @@ def snapshot_of(*backends: Backend) -> Snapshot:
         anonymous=HostTable([("demo-llm-server", acme), ("*.example.com", acme)]),
         withheld=HostTable(),
         settings=GatewaySettings(body_bytes=1000),
-        destinations=frozenset(backend.destination for backend in backends),
+        destinations={backend.destination: backend.pool for backend in backends},
         turns_keys=frozenset({rule.turns_key}),
     )

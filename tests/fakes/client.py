@@ -11,7 +11,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, providedBy
 
-from gateway.wire.downstream import DownstreamConnection, ExchangeStarter
+from gateway.wire.downstream import DownstreamConnection
+from gateway.wire.exchanging import ExchangeStarter
 from gateway.wire.limits import SWEEP_SECONDS, DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.sweep import Sweep

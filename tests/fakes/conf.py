@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from textwrap import dedent, indent
 from typing import NoReturn
 
 from gateway.messages import TlsSettings
 from gateway.resources import Resources, SourceFile, read
-from gateway.snapshot.adopting import Generation, adopt
+from gateway.resources.file_reading import FileReading
+from gateway.resources.reading import NO_READINGS
+from gateway.snapshot.adopting import adopt
+from gateway.snapshot.generations import Generation
 from gateway.snapshot.tables import Backend, RouteTable, Snapshot
 from gateway.snapshot.written import Surroundings
 
@@ -37,6 +41,16 @@ def route_to(provider_name: str, name: str = "demo", *, namespace: str = "", hos
     """An LLMRoute that sends everything to one provider."""
     spec = f"rules: [{{name: all, backendRefs: [{{providerHost: {provider_name}.example}}]}}]"
     return route(name, spec, namespace=namespace, host=host)
+
+
+def tenant(name: str, spec: str) -> str:
+    """A Tenant."""
+    return _document("Tenant", name, "", dedent(spec))
+
+
+def key_hash(key: str) -> str:
+    """What stands for a key in a Tenant: `sha256:…`."""
+    return f"sha256:{sha256(key.encode()).hexdigest()}"
 
 
 def gateway(spec: str) -> str:
@@ -69,10 +83,13 @@ def read_conf(
 
     :param files: path below conf.d -> text; a path with a slash is in a tenant's folder.
     """
-    sources = [
+    return read(_sources(files), environment=environment, read_file=read_file, root_namespace=ROOT)
+
+
+def _sources(files: Mapping[str, str]) -> list[SourceFile]:
+    return [
         SourceFile(f"conf.d/{path}", path.rpartition("/")[0], text.encode()) for path, text in files.items()
     ]
-    return read(sources, environment=environment, read_file=read_file, root_namespace=ROOT)
 
 
 def adopt_conf(
@@ -89,6 +106,33 @@ def adopt_conf(
         files = {"conf.yaml": files}
     resources = read_conf(files, environment=environment, read_file=read_file)
     return adopt(resources, last, Surroundings(labels, ROOT, read_file, prepare_tls))
+
+
+class ChangingConf:
+    """A conf.d that is read again and again, as the watcher does it: of unchanged files the last reading is taken."""
+
+    def __init__(
+        self,
+        *,
+        read_file: Callable[[str], bytes] = no_such_file,
+        prepare_tls: Callable[[TlsSettings], None] = any_tls,
+    ) -> None:
+        self._surroundings = Surroundings(NOTHING, ROOT, read_file, prepare_tls)
+        self._readings: Mapping[str, FileReading] = NO_READINGS
+        self._last: Generation | None = None
+
+    def adopt(self, files: Mapping[str, str]) -> Generation:
+        """The next generation, which these files make."""
+        resources = read(
+            _sources(files),
+            environment=NOTHING,
+            read_file=self._surroundings.read_file,
+            root_namespace=ROOT,
+            known=self._readings,
+        )
+        self._readings = resources.readings
+        self._last = adopt(resources, self._last, self._surroundings)
+        return self._last
 
 
 def snapshot_of(files: Mapping[str, str] | str, **options: object) -> Snapshot:

@@ -29,6 +29,7 @@ class RecordingConnection:
         self.ended = False
         """The answer is whole."""
         self.broken_off = False
+        self.aborted = False
 
     @property
     def connection(self) -> DownstreamConnection:
@@ -79,6 +80,9 @@ class RecordingConnection:
         self.flush()
         self.broken_off = True
 
+    def abort(self) -> None:
+        self.aborted = True
+
     @property
     def _over(self) -> bool:
-        return self.ended or self.broken_off
+        return self.ended or self.broken_off or self.aborted

@@ -13,10 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.errors import GatewayError
 from gateway.live import Live
 from gateway.messages import Destination, Timeouts
-from gateway.serving.exchange import Exchange, Surroundings
+from gateway.serving.pursuit import Pursuit
 from gateway.serving.reception import Reception
-from gateway.snapshot.adopting import Generation
+from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.current import CurrentSnapshot
+from gateway.snapshot.generations import Generation
 from gateway.telemetry.access_log import AccessLog, ExchangeRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.wire.limits import SWEEP_SECONDS, DownstreamLimits
@@ -25,7 +26,7 @@ from gateway.wire.pools import Pools
 from gateway.wire.sweep import Sweep, Swept
 from gateway.wire.upstream import UpstreamConnection
 from tests.fakes.client import Client
-from tests.fakes.conf import adopt_conf, provider, route_to, told
+from tests.fakes.conf import adopt_conf, provider, route, route_to, told
 from tests.fakes.upstreams import Provider, RecordingHome
 
 VIA = b"llmgateway-here"
@@ -129,6 +130,8 @@ class House:
             access_log=self.access_log,
             sweep=self.sweep,
             via=VIA,
+            wall_clock=self.clock.seconds,
+            chance=lambda: 0.0,
         )
         self.reception = Reception(surroundings)
         self.factory = DownstreamFactory(
@@ -143,7 +146,7 @@ class House:
         self.generation = adopt_conf(conf, self.generation, environment=self._environment)
         assert told(self.generation) == []
         self.current.snapshot = self.generation.snapshot
-        self.pools.retire(self.generation.snapshot.destinations)
+        self.pools.adopt(self.generation.snapshot.destinations)
 
     def client(self) -> Client:
         """A new connection of a client."""
@@ -194,7 +197,7 @@ class HouseTestCase(SynchronousTestCase):
         def nobody_is_left() -> None:
             self.assertEqual(house.metrics.in_flight, 0, "an exchange was never settled")
             self.assertEqual(sum(house.counted.values()), len(house.access_log.records))
-            self.assertFalse([each for each in house.sweep.watched if isinstance(each, Exchange)])
+            self.assertFalse([each for each in house.sweep.watched if isinstance(each, Pursuit)])
 
         self.addCleanup(nobody_is_left)
         return house
@@ -287,6 +290,11 @@ KEY = b"sk-of-the-provider"
 
 CONF = provider("a") + route_to("a")
 """One provider, and a route `demo` to it."""
+
+ONCE = provider("a") + route(
+    "demo", "rules: [{name: all, retries: {attempts: 1}, backendRefs: [{providerHost: a.example}]}]"
+)
+"""The same, and nothing is tried again."""
 
 
 def error(received: bytes) -> dict[str, object]:

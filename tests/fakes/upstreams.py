@@ -10,7 +10,7 @@ from gateway.messages import Destination
 from gateway.wire.sweep import Sweep
 from gateway.wire.upstream import UpstreamConnection
 
-PLAIN = Destination(owner="acme", address="api.example.com", port=80, tls=None)
+PLAIN = Destination(owner="acme", provider="a", address="api.example.com", port=80, tls=None)
 
 
 class RecordingHome:

@@ -20,7 +20,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.messages import Secret
-from gateway.serving.admin import AdminFactory, AdminPages, host_name, is_local_name
+from gateway.resources import Position, Problem
+from gateway.serving import admin
+from gateway.serving.admin import AdminFactory
+from gateway.serving.admin_pages import AdminPages, host_name, is_local_name
+from gateway.serving.explanation import Decision, Explanation
+from gateway.serving.questions import Question
+from gateway.serving.rehearsing import Proposal, ProposedFile, Rehearsal
+from gateway.snapshot.differing import Change
 
 CANARY = "sk-canary-1234567890"
 
@@ -36,8 +43,34 @@ class FakeState:
     def ready(self) -> tuple[bool, list[str]]:
         return self.is_ready, self.problems
 
-    def config(self) -> object:
-        return self.shown
+    def config(self, tenant: str | None) -> Callable[[], object] | None:
+        if tenant is not None and tenant != "acme":
+            return None
+        return lambda: self.shown
+
+
+EXPLANATION = Explanation((Decision("tenant", "acme"),), (), None)
+REHEARSAL = Rehearsal(
+    problems=(Problem(Position("conf.d/a.yaml", 3, 1), "spec.host", "is missing", "error", "acme"),),
+    changes=(Change("acme", "changed", ("route demo changed (rule vip)",)),),
+    hosts=2,
+    tenants=1,
+)
+
+
+@define
+class FakeInquiries:
+    """A gateway that gives the same answer to everybody, and remembers what it was asked."""
+
+    asked: list[Question | Proposal] = field(factory=list)
+
+    def explain(self, question: Question) -> Explanation:
+        self.asked.append(question)
+        return EXPLANATION
+
+    def rehearse(self, proposal: Proposal) -> Callable[[], Rehearsal]:
+        self.asked.append(proposal)
+        return lambda: REHEARSAL
 
 
 @frozen
@@ -81,7 +114,10 @@ class AdminTestCase(SynchronousTestCase):
         self.state = FakeState()
         self.registry = CollectorRegistry()
         self.threads = Threads()
-        self.pages = AdminPages(self.state, self.registry, self.threads.run, ["admin.example.com"])
+        self.inquiries = FakeInquiries()
+        self.pages = AdminPages(
+            self.state, self.inquiries, self.registry, self.threads.run, ["admin.example.com"]
+        )
         self.factory = AdminFactory(self.pages, Clock())
         self.factory.doStart()
         self.addCleanup(self.factory.doStop)
@@ -117,6 +153,8 @@ class PagesTests(AdminTestCase):
         for path in ("/metrics", "/healthz", "/readyz", "/config"):
             self.assertIn(path.encode(), answer.body)
             self.assertEqual(self.ask(path).status, 200)
+        for path in ("/explain", "/check"):
+            self.assertIn(path.encode(), answer.body)
 
     def test_healthz(self) -> None:
         answer = self.ask("/healthz")
@@ -148,6 +186,27 @@ class PagesTests(AdminTestCase):
         answer = self.ask("/config")
         self.assertEqual(answer.headers["content-type"], "application/json")
         self.assertEqual(json.loads(answer.body), self.state.shown)
+
+    def test_config_of_one_tenant(self) -> None:
+        self.assertEqual(json.loads(self.ask("/config?tenant=acme").body), self.state.shown)
+        for nobody in ("other", "", "%ff"):
+            self.assertEqual(self.ask(f"/config?tenant={nobody}").status, 404)
+
+    def test_config_may_come_piece_by_piece(self) -> None:
+        tenants = {"acme": {"routes": [1, 2], "none": {}}, "ö": {"a": 'b"\n'}}
+        self.state.shown = {"stale": [], "tenants": iter(tenants.items()), "nothing": iter(())}
+        answer = self.ask("/config")
+        self.assertEqual(json.loads(answer.body), {"stale": [], "tenants": tenants, "nothing": {}})
+        self.assertEqual(
+            answer.body.decode(), json.dumps(json.loads(answer.body), indent=2, ensure_ascii=False) + "\n"
+        )
+
+    def test_config_is_rendered_elsewhere(self) -> None:
+        self.threads.at_once = False
+        transport, _ = self.begin(b"GET /config HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertEqual(transport.value(), b"")
+        self.threads.finish_one()
+        self.assertIn(b"200 OK", transport.value())
 
     def test_a_query_changes_nothing(self) -> None:
         self.assertEqual(self.ask("/healthz?verbose=1").status, 200)
@@ -184,6 +243,11 @@ class PagesTests(AdminTestCase):
             self.ask("/healthz")
             self.ask("/unknown", host="example.net")
         self.assertEqual(events, [])
+
+    def test_a_client_that_leaves_in_its_head(self) -> None:
+        _, lose = self.begin(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        lose()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_connection_can_be_used_again(self) -> None:
         transport, lose = self.begin(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
@@ -318,6 +382,105 @@ class GuardTests(AdminTestCase):
         self.assertEqual(answer.status, 500)
         self.assertNotIn(b"Traceback", answer.body)
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+
+def question(path: str, length: int) -> bytes:
+    """The head of a question with a body of this length."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode()
+
+
+class QuestionTests(AdminTestCase):
+    def post(
+        self, path: str, body: bytes, more: str = "Content-Type: application/json\r\n", **options: str
+    ) -> Heard:
+        length = f"Content-Length: {len(body)}\r\n"
+        return self.ask(path, method="POST", more=more + length, body=body, **options)
+
+    def test_explain_as_text(self) -> None:
+        answer = self.post("/explain", b'{"host": "demo", "body": {"messages": []}}')
+        self.assertEqual((answer.status, answer.body), (200, b"tenant     acme\n"))
+        self.assertEqual(answer.headers["content-type"], "text/plain; charset=utf-8")
+        (question,) = self.inquiries.asked
+        assert isinstance(question, Question)
+        self.assertEqual((question.host, question.content()), ("demo", b'{"messages": []}'))
+
+    def test_explain_as_json(self) -> None:
+        json_wanted = "Content-Type: Application/JSON; charset=utf-8\r\nAccept: application/json\r\n"
+        answer = self.post("/explain", b'{"host": "demo"}', json_wanted)
+        self.assertEqual(answer.headers["content-type"], "application/json")
+        self.assertEqual(json.loads(answer.body)["decisions"], [{"about": "tenant", "text": "acme"}])
+
+    def test_check_happens_elsewhere_one_at_a_time(self) -> None:
+        self.threads.at_once = False
+        body = b'{"folder": "conf.d", "files": [{"path": "a.yaml", "content": "YTogYg=="}]}'
+        transports = [self.begin(question("/check", len(body)) + body)[0] for _ in range(2)]
+        self.assertEqual(self.inquiries.asked, [Proposal("conf.d", (ProposedFile("a.yaml", b"a: b"),))] * 2)
+        self.assertEqual(len(self.threads.waiting), 1)
+        scrape, _ = self.begin(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertEqual(len(self.threads.waiting), 2, "a scraper does not wait for it")
+        for _ in range(3):
+            self.threads.finish_one()
+        for transport in (*transports, scrape):
+            self.assertIn(b"200 OK", transport.value())
+
+    def test_check_as_text_and_as_json(self) -> None:
+        body = b'{"folder": "conf.d", "files": []}'
+        self.assertEqual(
+            self.post("/check", body).body.decode().splitlines(),
+            [
+                "conf.d/a.yaml:3:1: spec.host: is missing",
+                "would change: acme: route demo changed (rule vip)",
+                "1 problem; 2 hosts of 1 tenant would be answered for",
+            ],
+        )
+        answer = self.post("/check", body, "Content-Type: application/json\r\nAccept: application/json\r\n")
+        self.assertEqual(json.loads(answer.body)["problems"][0]["position"]["line"], 3)
+
+    def test_questions_are_posted(self) -> None:
+        for path in ("/explain", "/check"):
+            for method in ("GET", "HEAD", "PUT", "OPTIONS"):
+                answer = self.ask(path, method=method)
+                self.assertEqual((answer.status, answer.headers["allow"]), (405, "post"), method)
+                self.assertNotIn("access-control-allow-origin", answer.headers)
+
+    def test_what_a_web_page_can_send_without_asking_is_refused(self) -> None:
+        # The three types that need no preflight (Fetch §2.2.2), and none.
+        for content_type in (
+            "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
+            "text/plain; application/json", "application/jsonx",
+        ):  # fmt: skip
+            more = f"Content-Type: {content_type}\r\n" if content_type else ""
+            answer = self.post("/explain", b'{"host": "demo"}', more)
+            self.assertEqual(answer.status, 415, content_type)
+        self.assertEqual(self.post("/explain", b'{"host": "a"}', host="rebound.example.net").status, 403)
+        self.assertEqual(self.inquiries.asked, [])
+
+    def test_what_is_no_question(self) -> None:
+        for path in ("/explain", "/check"):
+            for body in (b"", b"{", b"[]", b'{"hots": 1}', b"\xff", b"[" * 100_000):
+                answer = self.post(path, body)
+                self.assertEqual(answer.status, 400, body)
+                self.assertTrue(answer.body.startswith(b"The question is not "), answer.body)
+        self.assertEqual(self.inquiries.asked, [])
+
+    def test_a_question_that_is_too_large(self) -> None:
+        self.patch(admin, "QUESTION_BYTES", 100)
+        self.assertEqual(self.post("/explain", b'{"host": "a"}').status, 200)
+        self.assertEqual(self.post("/explain", b" " * 101).status, 413)
+        chunks = b"40\r\n" + b" " * 64 + b"\r\n40\r\n" + b" " * 64 + b"\r\n0\r\n\r\n"
+        more = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        self.assertEqual(self.ask("/check", method="POST", more=more, body=chunks).status, 413)
+        self.assertEqual(self.factory.held_bytes, 0)
+
+    def test_all_questions_together_are_bounded(self) -> None:
+        self.patch(admin, "QUESTIONS_BYTES", 100)
+        _, lose = self.begin(question("/explain", 90) + b" " * 80)
+        self.assertEqual(self.factory.held_bytes, 80)
+        self.assertEqual(self.post("/explain", b'{"host": "abcdefghijk"}').status, 413)
+        lose()
+        self.assertEqual(self.factory.held_bytes, 0)
+        self.assertEqual(self.post("/explain", b'{"host": "abcdefghijk"}').status, 200)
 
 
 @pytest.mark.parametrize(

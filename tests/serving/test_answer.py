@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from gateway.serving import answer as answering
-from tests.fakes.conf import KEYED, provider, route_to
+from gateway.errors import GatewayError
+from gateway.serving import provider_answer
+from tests.fakes.conf import provider, route, route_to
 from tests.fakes.house import (
     ANSWER,
     CHAT,
-    CONF,
     HELLO,
     KEY,
     LAST_CHUNK,
+    ONCE,
     STREAM,
     USAGE,
     ConversationTestCase,
@@ -26,6 +27,9 @@ from tests.fakes.house import (
     words,
 )
 
+BREAKING = ONCE.replace("retries:", "onStreamBreak: error, retries:")
+"""And a stream that breaks is not continued."""
+
 
 class StreamTests(ConversationTestCase):
     ASKED = {**HELLO, "stream": True}  # noqa: RUF012
@@ -36,10 +40,13 @@ class StreamTests(ConversationTestCase):
         sent = json.loads(parts(house.provider.received())[2])
         self.assertEqual(sent["stream_options"], {"include_usage": True})
         house.provider.answers(STREAM)
+        self.assertEqual(client.received(), b"", "nothing is told before there is something to tell")
+        house.provider.answers(event(words("Hel")))
         status, headers, body = parts(client.received())
-        self.assertEqual((status, body), (b"HTTP/1.1 200 OK", b""))
+        self.assertEqual(status, b"HTTP/1.1 200 OK")
         self.assertEqual(headers[b"content-type"], b"text/event-stream")
-        for word in ("Hel", "lo"):
+        self.assertEqual(unchunked(body), b"data: %b\n\n" % json.dumps(words("Hel")).encode())
+        for word in ("lo", "!"):
             house.provider.answers(event(words(word)))
             self.assertEqual(unchunked(client.received()), b"data: %b\n\n" % json.dumps(words(word)).encode())
         house.provider.answers(event(b"[DONE]") + LAST_CHUNK)
@@ -94,7 +101,7 @@ class StreamTests(ConversationTestCase):
 class ProvidersErrorsTests(ConversationTestCase):
     """What a provider says goes on, less what is ours or only between it and us."""
 
-    def answered(self, said: bytes, conf: str = CONF) -> tuple[House, bytes, dict[bytes, bytes], bytes]:
+    def answered(self, said: bytes, conf: str = ONCE) -> tuple[House, bytes, dict[bytes, bytes], bytes]:
         house, client = self.open(conf)
         client.sends(post(HELLO))
         house.provider.answers(said)
@@ -134,6 +141,7 @@ class ProvidersErrorsTests(ConversationTestCase):
                 b"Openai-Organization: ours",
                 b"X-Debug: sent with sk-of-the-provider",
                 b"X-Llmgateway-Error-Source: gateway",
+                b"X-Llmgateway-Attempts: 9",
                 b"X-Ratelimit-Remaining: 9",
                 b"Connection: keep-alive, x-hop",
                 b"X-Hop: 1",
@@ -141,8 +149,12 @@ class ProvidersErrorsTests(ConversationTestCase):
         )
         self.assertEqual(
             headers.keys(),
-            {b"content-type", b"content-length", b"date", b"x-request-id", b"x-ratelimit-remaining"},
+            {
+                *(b"content-type", b"content-length", b"date", b"x-request-id", b"x-ratelimit-remaining"),
+                *(b"x-llmgateway-attempts", b"x-llmgateway-backend"),
+            },
         )
+        self.assertEqual(headers[b"x-llmgateway-attempts"], b"1")
         self.assertEqual(headers[b"date"], b"Thu, 01 Jan 1970 00:00:00 GMT")
 
     def test_a_redirect_is_not_followed_and_leads_nowhere(self) -> None:
@@ -163,13 +175,14 @@ class ProvidersErrorsTests(ConversationTestCase):
         house, *_ = self.answered(answer(json.dumps(CHAT).encode(), kind=b"audio/mpeg"))
         self.assertIsNone(house.record.request_prompt_tokens)
 
-    def test_an_answer_that_lies_about_its_type(self) -> None:
-        house, _, _, body = self.answered(answer(b"not json"))
-        self.assertEqual(body, b"not json")
+    def test_an_answer_that_lies_about_its_type_is_no_answer(self) -> None:
+        house, status, _, body = self.answered(answer(b"not json"))
+        self.assertEqual(status, b"HTTP/1.1 502 Bad Gateway")
+        self.assertEqual(json.loads(body)["error"]["code"], "provider_answer_cut")
         self.assertEqual(house.record.answered_model, "")
 
     def test_an_error_with_a_short_key_is_left_alone(self) -> None:
-        conf = provider("a", KEYED.replace("sk-of-the-provider", "e")) + route_to("a")
+        conf = ONCE.replace("sk-of-the-provider", "e")
         _, _, headers, body = self.answered(answer(b"here", status=b"500 Oops"), conf)
         self.assertEqual(body, b"here")
         self.assertIn(b"content-type", headers)
@@ -182,19 +195,32 @@ class ProvidersErrorsTests(ConversationTestCase):
         self.assertFalse(house.record.stream)
 
     def test_an_error_in_a_stream_is_scrubbed_too(self) -> None:
-        house, client = self.open()
+        house, client = self.open(BREAKING)
         client.sends(post({**HELLO, "stream": True}))
         error = {"error": {"message": "no such key: sk-of-the-provider"}}
-        house.provider.answers(STREAM + event(error) + LAST_CHUNK)
+        house.provider.answers(STREAM + event(words("x")) + event(error) + LAST_CHUNK)
         seen = unchunked(parts(client.received())[2])
         self.assertNotIn(KEY, seen)
         self.assertIn(b"no such key: " + b"*" * len(KEY), seen)
 
+    def test_an_error_before_any_content_is_an_error(self) -> None:
+        house, client = self.open(ONCE)
+        client.sends(post({**HELLO, "stream": True}))
+        error = {"error": {"message": "no such key: sk-of-the-provider", "code": "bad_key"}}
+        house.provider.answers(STREAM + event(words("")) + event(error) + LAST_CHUNK)
+        status, headers, body = parts(client.received())
+        self.assertEqual(status, b"HTTP/1.1 502 Bad Gateway")
+        self.assertEqual(headers[b"x-llmgateway-error-source"], b"provider")
+        self.assertEqual(headers[b"content-type"], b"application/json")
+        told = json.loads(body)["error"]
+        self.assertEqual((told["message"], told["code"]), ("no such key: " + "*" * len(KEY), "bad_key"))
+
     def test_an_error_that_ends_a_stream_without_an_empty_line_is_scrubbed_too(self) -> None:
-        house, client = self.open()
+        house, client = self.open(BREAKING)
         client.sends(post({**HELLO, "stream": True}))
         last = b'data: {"error": "sk-of-the-provider"}'
-        house.provider.answers(STREAM + b"%x\r\n%b\r\n" % (len(last), last) + LAST_CHUNK)
+        said = event(words("x")) + b"%x\r\n%b\r\n" % (len(last), last)
+        house.provider.answers(STREAM + said + LAST_CHUNK)
         seen = parts(client.received())[2]
         self.assertIn(b'{"error": "' + b"*" * len(KEY), seen)
         self.assertNotIn(KEY, seen)
@@ -226,7 +252,7 @@ class ProvidersErrorsTests(ConversationTestCase):
         self.assertEqual(house.record.request_prompt_tokens, 5)
 
     def test_an_answer_beyond_reason_is_relayed_and_not_kept(self) -> None:
-        self.patch(answering, "ANSWER_BYTES", 30)
+        self.patch(provider_answer, "ANSWER_BYTES", 30)
         house, _, _, body = self.answered(ANSWER)
         self.assertEqual(json.loads(body), CHAT)
         self.assertIsNone(house.record.request_prompt_tokens)
@@ -239,3 +265,57 @@ class ProvidersErrorsTests(ConversationTestCase):
     def test_a_request_id_that_holds_a_secret_is_not_logged(self) -> None:
         house, *_ = self.answered(answer(b"{}", b"X-Request-Id: " + KEY))
         self.assertEqual(house.record.provider_request_id, "")
+
+
+class RuleHeadersTests(ConversationTestCase):
+    HEADERS = "{response: {set: {Cache-Control: no-store, x-shown: '${SHOWN}'}, add: {x-tag: ours}, remove: [X-Limit]}}"
+    CONF = provider("a") + route(
+        "demo",
+        f"rules: [{{headers: {HEADERS}, retries: {{attempts: 1}}, backendRefs: [{{providerHost: a.example}}]}}]",
+    )
+    LINES = (b"Cache-Control: private", b"X-Tag: theirs", b"X-Limit: 5", b"X-Rest: 1")
+
+    def told(self, received: bytes) -> list[bytes]:
+        """The header lines of an answer that do not belong to the wire."""
+        lines = parts_of_head(received)
+        self.assertEqual(sum(line.startswith(b"x-request-id: ") for line in lines), 1)
+        return [
+            line
+            for line in lines
+            if line.startswith((b"cache-", b"x-tag", b"x-limit", b"x-rest", b"x-shown"))
+        ]
+
+    OURS = [  # noqa: RUF012
+        b"x-tag: theirs",
+        b"x-rest: 1",
+        b"cache-control: no-store",
+        b"x-shown: from-outside",
+        b"x-tag: ours",
+    ]
+
+    def test_they_change_what_a_provider_answers_whole_streamed_or_as_an_error(self) -> None:
+        for answered in (
+            answer(b"{}", *self.LINES),
+            answer(b"{}", *self.LINES, status=b"429 Too Many Requests"),
+            STREAM.removesuffix(b"\r\n")
+            + b"".join(line + b"\r\n" for line in self.LINES)
+            + b"\r\n"
+            + event(words("x"))
+            + event(b"[DONE]")
+            + LAST_CHUNK,
+        ):
+            house, client = self.open(self.CONF, environment={"SHOWN": "from-outside"})
+            client.sends(post({**HELLO, "stream": True}))
+            house.provider.answers(answered)
+            self.assertEqual(self.told(client.received()), self.OURS)
+
+    def test_they_leave_our_own_refusals_alone(self) -> None:
+        house, client = self.open(self.CONF, environment={"SHOWN": "from-outside"})
+        house.network.fails_with = GatewayError("provider_connect_failed", "No.")
+        self.assertEqual(self.told(client.sends(post(HELLO))), [])
+
+
+def parts_of_head(received: bytes) -> list[bytes]:
+    """The header lines of an answer, names in lower case."""
+    lines = received.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    return [line.partition(b":")[0].lower() + b":" + line.partition(b":")[2] for line in lines]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from gateway.errors import GatewayError
-from gateway.wire import pools
-from gateway.wire.limits import UPSTREAM_PENDING_SECONDS
+from gateway.serving import provider_answer
 from tests.fakes.client import Client
+from tests.fakes.conf import KEYED, provider, route_to
 from tests.fakes.house import (
     ANSWER,
-    CONF,
     HELLO,
     LAST_CHUNK,
+    ONCE,
     STREAM,
     ConversationTestCase,
     House,
@@ -26,7 +26,7 @@ from tests.fakes.house import (
 
 
 class ProviderDiesTests(ConversationTestCase):
-    def kept(self, conf: str = CONF) -> tuple[House, Client]:
+    def kept(self, conf: str = ONCE) -> tuple[House, Client]:
         """A house that keeps a connection to its provider."""
         house, client = self.open(conf)
         client.sends(post(HELLO))
@@ -66,7 +66,7 @@ class ProviderDiesTests(ConversationTestCase):
         self.assertEqual(len(house.network.providers), 1)
 
     def test_a_fresh_one_that_dies(self) -> None:
-        house, client = self.open()
+        house, client = self.open(ONCE)
         client.sends(post(HELLO))
         house.provider.resets()
         status, headers, body = parts(client.received())
@@ -87,16 +87,16 @@ class ProviderDiesTests(ConversationTestCase):
         self.assertFalse(client.is_closed)
 
     def test_no_connection_can_be_made(self) -> None:
-        house, client = self.open()
+        house, client = self.open(ONCE)
         house.network.fails_with = GatewayError("provider_connect_failed", "It is down.", detail="errno 111")
         received = client.sends(post(HELLO))
         self.assertEqual(error(received)["message"], "It is down.")
         self.assertNotIn(b"errno", received)
-        self.assertEqual((house.record.detail, house.record.attempts), ("errno 111", 0))
+        self.assertEqual((house.record.detail, house.record.attempts), ("errno 111", 1))
         self.assertEqual(house.counted, {("502", "provider_failed"): 1})
 
     def test_a_stream_that_breaks_ends_in_an_error_and_without_a_last_chunk(self) -> None:
-        house, client = self.open()
+        house, client = self.open(ONCE)
         client.sends(post({**HELLO, "stream": True}))
         house.provider.answers(STREAM + event(words("x")) + event(words("half"))[:-9])
         client.received()
@@ -111,8 +111,19 @@ class ProviderDiesTests(ConversationTestCase):
         self.assertEqual(house.counted, {("200", "answer_cut"): 1})
         self.assertEqual(house.record.error, "provider_answer_cut")
 
-    def test_a_whole_answer_that_breaks_is_cut_off(self) -> None:
-        house, client = self.open()
+    def test_a_whole_answer_that_breaks_was_never_shown(self) -> None:
+        house, client = self.open(ONCE)
+        client.sends(post(HELLO))
+        house.provider.answers(ANSWER[:-10])
+        self.assertEqual(client.received(), b"")
+        house.provider.closes()
+        self.assertEqual(error(client.received())["code"], "provider_answer_cut")
+        self.assertFalse(client.is_closed)
+        self.assertEqual(house.counted, {("502", "provider_failed"): 1})
+
+    def test_one_that_is_too_long_to_be_held_is_cut_off(self) -> None:
+        self.patch(provider_answer, "HELD_BYTES", 20)
+        house, client = self.open(ONCE)
         client.sends(post(HELLO))
         house.provider.answers(ANSWER[:-10])
         house.provider.closes()
@@ -122,7 +133,7 @@ class ProviderDiesTests(ConversationTestCase):
         self.assertEqual(house.counted, {("200", "answer_cut"): 1})
 
     def test_a_stream_that_has_said_done_is_whole(self) -> None:
-        house, client = self.open()
+        house, client = self.open(ONCE)
         client.sends(post({**HELLO, "stream": True}))
         house.provider.answers(STREAM + event(words("x")) + event(b"[DONE]"))
         house.provider.resets()
@@ -130,19 +141,22 @@ class ProviderDiesTests(ConversationTestCase):
         self.assertEqual(house.counted, {("200", "ok"): 1})
 
     def test_what_is_not_http(self) -> None:
-        house, client = self.open()
+        house, client = self.open(ONCE)
         client.sends(post(HELLO))
         house.provider.answers(b"SSH-2.0-OpenSSH\r\n")
         self.assertEqual(error(client.received())["code"], "provider_malformed_answer")
         self.assertEqual(house.counted, {("502", "provider_failed"): 1})
 
     def test_no_connection_becomes_free(self) -> None:
-        house, client = self.open()
-        house.network.hangs = True
-        self.patch(pools, "UPSTREAM_CONNECTIONS", 0)
+        limits = "connectionPool: {maxConnections: 1, pendingTimeout: 2s}"
+        house, client = self.open(provider("a", f"{KEYED}\n{limits}") + route_to("a"))
         client.sends(post(HELLO))
-        house.waits(UPSTREAM_PENDING_SECONDS + 1)
-        received = client.received()
-        self.assertEqual(error(received)["code"], "overloaded")
+        other = house.client()
+        other.sends(post(HELLO))
+        house.waits(2)
+        received = other.received()
+        self.assertEqual(error(received)["code"], "provider_pool_full")
         self.assertEqual(parts(received)[1][b"retry-after"], b"1")
         self.assertEqual(house.counted, {("503", "gateway_error"): 1})
+        house.provider.answers(ANSWER)
+        self.assertEqual(len(house.network.providers), 1)

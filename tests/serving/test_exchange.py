@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from gateway.errors import GatewayError
+from gateway.serving import provider_answer
 from gateway.wire.limits import DownstreamLimits
 from tests.fakes.client import Client
 from tests.fakes.conf import KEYED, provider, route, route_to
@@ -92,7 +93,16 @@ class PlainTests(ConversationTestCase):
         self.assertEqual(headers[b"content-type"], b"application/json")
         house.provider.answers(ANSWER)
 
-    def test_an_answer_in_pieces_is_relayed_as_it_comes(self) -> None:
+    def test_an_answer_in_pieces_is_held_until_it_is_whole(self) -> None:
+        house, client = self.open()
+        client.sends(post(HELLO))
+        house.provider.answers(ANSWER[:-10])
+        self.assertEqual(client.received(), b"")
+        house.provider.answers(ANSWER[-10:])
+        self.assertEqual(json.loads(parts(client.received())[2]), CHAT)
+
+    def test_a_long_one_is_relayed_as_it_comes(self) -> None:
+        self.patch(provider_answer, "HELD_BYTES", 20)
         house, client = self.open()
         client.sends(post(HELLO))
         house.provider.answers(ANSWER[:-10])
@@ -184,10 +194,11 @@ class ClientLeavesTests(ConversationTestCase):
         client.sends(post({**HELLO, "stream": True}))
         assert client.transport.producer is not None
         client.transport.producer.pauseProducing()
-        house.provider.answers(STREAM + event(b"[DONE]"))
+        house.provider.answers(STREAM + event(words("x")))
         self.assertEqual(house.provider.transport.producerState, "paused")
-        client.leaves()
+        house.provider.answers(event(b"[DONE]"))
         self.assertEqual(house.provider.transport.producerState, "producing")
+        client.leaves()
         house.provider.answers(LAST_CHUNK)
 
     def test_after_done_when_the_provider_says_no_more(self) -> None:

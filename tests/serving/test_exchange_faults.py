@@ -99,7 +99,7 @@ class FaultTests(ConversationTestCase):
 
     def test_at_the_settling_the_client_has_its_answer_and_nothing_is_left(self) -> None:
         house, client = self.open()
-        self.breaks("gateway.dialects.openai.OpenAI", "read_answer")
+        self.breaks("gateway.serving.pursuit.Pursuit", "facts")
         client.sends(post(HELLO))
         house.provider.answers(ANSWER)
         self.assertTrue(client.received().endswith(json.dumps(CHAT).encode()))

@@ -12,6 +12,7 @@ from gateway.dialects.envelope import open_body
 from gateway.dialects.operations import Operation
 from gateway.messages import Headers, RequestHead, Secret
 from gateway.serving.outgoing import (
+    Original,
     OutgoingRequest,
     forwarded_headers,
     has_passed,
@@ -19,7 +20,7 @@ from gateway.serving.outgoing import (
     outgoing_request,
     without_credentials,
 )
-from tests.fakes.conf import backend, provider, snapshot_of
+from tests.fakes.conf import backend, provider, route, snapshot_of
 from tests.fakes.heads import request_head
 
 VIA = b"llmgateway-here"
@@ -38,14 +39,9 @@ def request(
     body_length: int | None = None,
 ) -> OutgoingRequest:
     head = head_of([(b"host", b"demo"), *headers], query, body_length)
-    return outgoing_request(
-        head,
-        operation,
-        open_body(body) if body is not None else None,
-        backend(snapshot_of(provider("a", spec)), "a.example"),
-        request_id=b"id-1",
-        via=VIA,
-    )
+    to = backend(snapshot_of(provider("a", spec)), "a.example")
+    envelope = open_body(body) if body is not None else None
+    return outgoing_request(Original(head, operation, envelope, b"id-1", VIA), to, to.keys[0])
 
 
 def test_the_bytes() -> None:
@@ -129,6 +125,38 @@ def test_the_backends_headers_replace_the_clients() -> None:
     sent = request((b"x-team", b"theirs"), spec=spec).wire_bytes()
     assert b"x-team: ours\r\n" in sent
     assert b"theirs" not in sent
+
+
+def test_a_rules_headers() -> None:
+    headers = "{request: {set: {x-team: ours}, add: {x-tag: ours}, remove: [x-debug]}}"
+    rules = f"rules: [{{headers: {headers}, backendRefs: [{{providerHost: a.example}}]}}]"
+    head = head_of(
+        [(b"x-team", b"theirs"), (b"x-tag", b"theirs"), (b"x-debug", b"theirs"), (b"x-rest", b"1")]
+    )
+    to = backend(snapshot_of(provider("a", "") + route("demo", rules)), "demo")
+    original = Original(head, Operation.CHAT, open_body(b'{"messages":[]}'), b"id-1", VIA)
+    sent = outgoing_request(original, to, to.keys[0])
+    lines = sent.wire_bytes().partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    assert lines == [
+        b"host: a.example",
+        b"x-team: ours",
+        b"x-tag: theirs",
+        b"x-rest: 1",
+        b"content-type: application/json",
+        b"accept-encoding: identity",
+        b"x-request-id: id-1",
+        b"via: 1.1 llmgateway-here",
+        b"x-tag: ours",
+        b"content-length: 15",
+    ]
+    shown = sent.header_lines()
+    assert [f"{name}: {value}".encode() for name, value in shown if not isinstance(value, Secret)] == [
+        line for line in lines[:-1] if not line.endswith(b"ours")
+    ]
+    assert [pair for pair in shown if isinstance(pair[1], Secret)] == [
+        ("x-team", Secret("ours")),
+        ("x-tag", Secret("ours")),
+    ]
 
 
 def test_other_operations_and_queries() -> None:

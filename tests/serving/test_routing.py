@@ -8,9 +8,9 @@ from gateway.dialects.envelope import open_body
 from gateway.dialects.operations import Operation
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
-from gateway.serving.routing import operation_of_body, operation_of_head, passes_through
+from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, rule_of
 from gateway.wire.limits import DownstreamLimits
-from tests.fakes.conf import provider, route
+from tests.fakes.conf import KEYED, adopt_conf, provider, route, route_table, route_to
 from tests.fakes.heads import request_head
 from tests.fakes.house import (
     ANSWER,
@@ -171,3 +171,12 @@ def test_the_coding_of_a_body(coding: bytes, accepted: bool) -> None:
 )
 def test_what_passes_through(operation: Operation | None, kind: bytes, outcome: bool) -> None:
     assert passes_through(operation, head(b"POST", b"/", (b"content-type", kind))) is outcome
+
+
+def test_a_rule_whose_providers_were_taken_away() -> None:
+    shared = provider("a", f'{KEYED}\nexportTo: ["*"]')
+    first = adopt_conf({"owner/p.yaml": shared, "user/r.yaml": route_to("a")})
+    second = adopt_conf({"owner/p.yaml": provider("a"), "user/r.yaml": route_to("a")}, first)
+    with pytest.raises(GatewayError) as refused:
+        rule_of(route_table(second.snapshot, "demo", "user"), head(b"POST", b"/"), "")
+    assert (refused.value.code, refused.value.status) == ("no_backend", 503)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
-from gateway.serving.status import Status, reload_result, tenant_configurations
-from gateway.snapshot.adopting import Generation
+from gateway.resources import SourceFile
+from gateway.serving.status import Status, reload_result
+from gateway.snapshot.generations import Generation
 from gateway.telemetry.metrics import ReloadResult, TenantConfiguration
-from tests.fakes.conf import KEYED, adopt_conf, gateway, provider
+from gateway.watcher.folder import Contents
+from gateway.watcher.loading import Loaded, LoadSettings, load
+from tests.fakes.conf import KEYED, ROOT, adopt_conf, any_tls, gateway, provider
 
 BROKEN = "kind: ["
 GOOD = adopt_conf({"acme/p.yaml": provider("a")})
@@ -22,9 +29,19 @@ def ready(generation: Generation) -> tuple[bool, list[str]]:
     return status.ready()
 
 
+def shown(status: Status, tenant: str | None = None) -> Any:
+    """The page /config, as JSON."""
+    page = status.config(tenant)
+    assert page is not None
+    value = page()
+    return json.loads(msgspec.json.encode({**value, "tenants": dict(value["tenants"])}))  # type: ignore[call-overload]
+
+
 def test_before_the_first_configuration() -> None:
     assert Status().ready() == (False, ["no configuration has been read yet"])
-    assert Status().config() == {"problems": [], "tenants": {}}
+    assert shown(Status()) == {"problems": [], "tenants": {}}
+    assert Status().config("acme") is None
+    assert Status().tenants() == []
 
 
 def test_while_it_stops() -> None:
@@ -52,13 +69,83 @@ def test_warnings_are_no_reasons() -> None:
 def test_config_shows_tables_and_problems() -> None:
     status = Status()
     status.adopted(STALE, 12.5)
-    shown = status.config()
-    assert (shown["adopted_at"], shown["stale"], shown["missing"]) == (12.5, ["acme"], [])
-    problems, warnings = shown["problems"], shown["warnings"]
-    assert isinstance(problems, list)
-    assert problems[0].startswith("conf.d/acme/p.yaml:")
-    assert warnings == []
-    assert b"a.example" in msgspec.json.encode(shown)
+    page = shown(status)
+    assert (page["applied"], page["appliedSeconds"]) == ("1970-01-01T00:00:12Z", 12.5)
+    assert (page["stale"], page["missing"], page["warnings"]) == (["acme"], [], [])
+    assert page["problems"][0].startswith("conf.d/acme/p.yaml:")
+    (problem,) = page["tenants"]["acme"]["problems"]
+    assert (problem["file"], problem["line"], problem["field"]) == ("conf.d/acme/p.yaml", 2, "")
+    assert page["tenants"]["acme"]["routes"][0]["host"] == "a.example"
+
+
+def test_config_of_one_tenant() -> None:
+    status = Status()
+    status.adopted(PARTLY, 1.0)
+    whole = shown(status)["tenants"]
+    for name in ("acme", "other", "default"):
+        assert shown(status, name) == {"tenants": {name: whole[name]}}
+    assert status.config("nobody") is None
+
+
+class Gateway:
+    """Loads one state of its files after the other, as the watcher does."""
+
+    def __init__(self) -> None:
+        self.status = Status()
+        self.now = 0.0
+        self._loaded: Loaded | None = None
+
+    def reads(self, files: Mapping[str, str], **environment: str) -> None:
+        """A second later: these files are adopted."""
+        last = self._loaded
+        sources = [
+            SourceFile(f"conf.d/{path}", path.rpartition("/")[0], text.encode())
+            for path, text in files.items()
+        ]
+        contents = Contents(files=tuple(sources), problems=(), digest="")
+        settings = LoadSettings(environment, labels={}, root_namespace=ROOT, prepare_tls=any_tls)
+        if last is None:
+            self._loaded = load(contents, None, settings)
+        else:
+            self._loaded = load(contents, last.generation, settings, known=last.readings)
+        self.now += 1
+        self.status.adopted(self._loaded.generation, self.now)
+
+    def tenant(self, name: str) -> tuple[str, float | None, float]:
+        """Its standing, and since when it has applied and stands so."""
+        page = shown(self.status, name)["tenants"][name]
+        return page["standing"], page.get("appliedSeconds"), page["standingSinceSeconds"]
+
+
+def test_since_when() -> None:
+    """What a tenant runs on keeps its time through reloads that have nothing to do with it."""
+    gateway = Gateway()
+    gateway.reads({"acme/p.yaml": provider("a")})
+    assert gateway.tenant("acme") == ("current", 1.0, 1.0)
+    gateway.reads({"acme/p.yaml": provider("a"), "other/p.yaml": BROKEN})
+    assert gateway.tenant("acme") == ("current", 1.0, 1.0)
+    assert gateway.tenant("other") == ("missing", None, 2.0)
+    gateway.reads({"acme/p.yaml": BROKEN, "other/p.yaml": provider("b")})
+    assert gateway.tenant("acme") == ("last_good", 1.0, 3.0)
+    assert gateway.tenant("other") == ("current", 3.0, 3.0)
+    gateway.reads({"acme/p.yaml": BROKEN + "\n", "other/p.yaml": provider("c")})
+    assert gateway.tenant("acme") == ("last_good", 1.0, 3.0)
+    assert gateway.tenant("other") == ("current", 4.0, 3.0)
+    gateway.reads({"acme/p.yaml": provider("z")})
+    assert gateway.tenant("acme") == ("current", 5.0, 5.0)
+    assert gateway.status.config("other") is None
+
+
+def test_a_key_that_is_another_one_is_applied_anew() -> None:
+    config = "configs: {defaultConfig: {openAIConfig: {apiKey: '${KEY}'}}}"
+    files = {"acme/p.yaml": provider("a", config), "other/p.yaml": provider("b")}
+    gateway = Gateway()
+    gateway.reads(files, KEY="old")
+    gateway.reads(files, KEY="old")
+    assert gateway.tenant("acme")[1] == 1.0
+    gateway.reads(files, KEY="new")
+    assert gateway.tenant("acme")[1] == 3.0
+    assert gateway.tenant("other")[1] == 1.0
 
 
 def test_how_a_reload_went() -> None:
@@ -85,18 +172,30 @@ def test_every_tenant_for_the_metrics() -> None:
         },
         GOOD,
     )
-    assert tenant_configurations(generation, 5.0) == [
-        TenantConfiguration("acme", successful=False, compiled_at=5.0, errors=1, warnings=0),
-        TenantConfiguration("new", successful=False, compiled_at=5.0, errors=1, warnings=0),
-        TenantConfiguration("other", successful=True, compiled_at=5.0, errors=0, warnings=1),
+    status = Status()
+    status.adopted(GOOD, 4.0)
+    status.adopted(generation, 5.0)
+    assert status.tenants() == [
+        TenantConfiguration("", successful=True, applied_at=5.0, errors=0, warnings=0),
+        TenantConfiguration("acme", successful=False, applied_at=4.0, errors=1, warnings=0),
+        TenantConfiguration("new", successful=False, applied_at=None, errors=1, warnings=0),
+        TenantConfiguration("other", successful=True, applied_at=5.0, errors=0, warnings=1),
     ]
+
+
+def test_the_gateway_document_for_the_metrics() -> None:
+    status = Status()
+    status.adopted(adopt_conf({"gateway.yaml": gateway("limits: {headers: many}")}), 1.0)
+    assert status.tenants()[0] == TenantConfiguration(
+        "", successful=False, applied_at=1.0, errors=1, warnings=0
+    )
 
 
 def test_a_folder_that_cannot_be_read_is_shown_and_what_runs_serves_on() -> None:
     status = Status()
     status.folder_read("conf.d cannot be read: Permission denied")
     assert status.ready() == (False, ["conf.d cannot be read: Permission denied"])
-    assert status.config()["problems"] == ["conf.d cannot be read: Permission denied"]
+    assert shown(status)["problems"] == ["conf.d cannot be read: Permission denied"]
     status.adopted(GOOD, 1.0)
     assert status.ready() == (True, ["conf.d cannot be read: Permission denied"])
     status.folder_read("")

@@ -108,6 +108,7 @@ class UploadTests(ConversationTestCase):
         client.received()
         self.begin(client, b"Content-Length: 9")
         self.assertEqual(len(house.network.providers), 2)
+        client.sends(b"abc")
         house.provider.resets()
         self.assertEqual(error(client.received())["code"], "provider_reset")
         self.assertEqual(len(house.network.providers), 2)
@@ -183,10 +184,22 @@ def test_a_provider_that_is_full_of_what_came_early_keeps_the_client_paused() ->
 def test_what_comes_when_nobody_wants_it_any_more_is_thrown_away() -> None:
     body, recorder = upload()
     body.connected(recorder)  # type: ignore[arg-type]
+    body.received(b"early")
     body.disconnected()
     body.received(b"late")
     body.ended()
-    assert recorder.asked == ["resume"]
+    assert recorder.asked == ["resume", "early"]
+
+
+def test_what_was_not_sent_at_all_waits_for_the_next_connection() -> None:
+    body, recorder = upload()
+    body.connected(recorder)  # type: ignore[arg-type]
+    body.disconnected()
+    before = body.spent
+    body.received(b"late")
+    body.connected(recorder)  # type: ignore[arg-type]
+    assert (before, body.spent) == (False, True)
+    assert recorder.asked == ["resume", "pause", "resume", "late"]
 
 
 def test_chunks_are_framed() -> None:

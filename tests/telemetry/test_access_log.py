@@ -22,6 +22,7 @@ from gateway.telemetry.access_log import (
     MOST_WAITING,
     AccessLog,
     ExchangeRecord,
+    Tried,
 )
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.outcomes import Outcome
@@ -113,6 +114,7 @@ class TheLineTests(AccessLogTestCase):
                 duration_ms=812.4,
                 time_to_head_ms=300.0,
                 attempts=2,
+                tried=[Tried("other", "", "silent", None, 0.25), Tried("dashscope-qwen", "main", "ok", 200, 0.5)],
                 provider_request_id="p1",
                 detail="first provider reset",
             )
@@ -145,6 +147,10 @@ class TheLineTests(AccessLogTestCase):
             "duration_ms": 812.4,
             "time_to_head_ms": 300.0,
             "attempts": 2,
+            "tried": [
+                {"provider": "other", "key": "", "outcome": "silent", "status": None, "seconds": 0.25},
+                {"provider": "dashscope-qwen", "key": "main", "outcome": "ok", "status": 200, "seconds": 0.5},
+            ],
             "provider_request_id": "p1",
             "detail": "first provider reset",
             "time": "2026-11-18T11:06:40.125Z",

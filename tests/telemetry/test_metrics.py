@@ -19,7 +19,7 @@ from gateway.messages import TokenUsage
 from gateway.snapshot.tables import SeriesLabels
 from gateway.telemetry.families import BUCKET_NAMES, BUCKETS, FAMILIES, Kind
 from gateway.telemetry.metrics import NO_ROUTE, Metrics, ReloadResult, TenantConfiguration
-from gateway.telemetry.outcomes import Outcome
+from gateway.telemetry.outcomes import CheckResult, Outcome
 
 VIP = SeriesLabels(
     tenant="acme", route="demo", rule="vip-route", provider="dashscope-qwen", model="qwen-turbo"
@@ -104,22 +104,33 @@ def test_the_histogram_reaches_from_a_millisecond_to_ten_minutes() -> None:
 
 def test_gauges_are_read_when_scraped() -> None:
     registry = CollectorRegistry()
-    states = {"idle": 1}
+    states = {("acme", "a", "idle"): 1}
     dropped = [0]
     metrics = Metrics(registry, upstream_connections=lambda: states, lines_dropped=lambda: dropped[0])
     metrics.in_flight += 2
-    states["busy"] = 3
+    states["acme", "b", "active"] = 3
     dropped[0] = 4
     assert value(registry, "llmgateway_requests_in_flight") == 2
-    assert value(registry, "llmgateway_upstream_connections", state="idle") == 1
-    assert value(registry, "llmgateway_upstream_connections", state="busy") == 3
+    assert value(registry, "llmgateway_upstream_connections", tenant="acme", provider="a", state="idle") == 1
+    assert (
+        value(registry, "llmgateway_upstream_connections", tenant="acme", provider="b", state="active") == 3
+    )
     assert value(registry, "llmgateway_access_log_lines_dropped_total") == 4
+
+
+def test_health_checks_are_counted_by_result(registry: CollectorRegistry, metrics: Metrics) -> None:
+    for result in (CheckResult.SUCCESS, CheckResult.FAILURE, CheckResult.SUCCESS):
+        metrics.health_checked(("acme", "a"), result)
+    name, labels = "llmgateway_health_checks_total", {"tenant": "acme", "provider": "a"}
+    assert value(registry, name, **labels, result="success") == 2
+    assert value(registry, name, **labels, result="failure") == 1
+    assert value(registry, name, **labels, result="refused") is None
 
 
 def test_how_the_configuration_stands(registry: CollectorRegistry, metrics: Metrics) -> None:
     assert value(registry, "llmgateway_config_reloads_total", result="rejected") == 0
-    acme = TenantConfiguration("acme", successful=False, compiled_at=1_700_000_000.5, errors=2, warnings=1)
-    other = TenantConfiguration("other", successful=True, compiled_at=1_700_000_001.0, errors=0, warnings=0)
+    acme = TenantConfiguration("acme", successful=False, applied_at=1_700_000_000.5, errors=2, warnings=1)
+    other = TenantConfiguration("other", successful=True, applied_at=1_700_000_001.0, errors=0, warnings=0)
     metrics.reloaded(ReloadResult.PARTLY_APPLIED, [acme, other])
     assert value(registry, "llmgateway_config_last_reload_successful", tenant="acme") == 0
     assert value(registry, "llmgateway_config_last_reload_successful", tenant="other") == 1
@@ -131,8 +142,15 @@ def test_how_the_configuration_stands(registry: CollectorRegistry, metrics: Metr
     assert value(registry, "llmgateway_config_reloads_total", result="applied") == 0
 
 
+def test_a_tenant_that_runs_on_nothing_has_no_time(registry: CollectorRegistry, metrics: Metrics) -> None:
+    acme = TenantConfiguration("acme", successful=False, applied_at=None, errors=1, warnings=0)
+    metrics.reloaded(ReloadResult.REJECTED, [acme])
+    assert value(registry, "llmgateway_config_last_reload_timestamp_seconds", tenant="acme") is None
+    assert value(registry, "llmgateway_config_last_reload_successful", tenant="acme") == 0
+
+
 def test_a_tenant_that_is_gone_is_no_longer_shown(registry: CollectorRegistry, metrics: Metrics) -> None:
-    acme = TenantConfiguration("acme", successful=True, compiled_at=1.0, errors=0, warnings=0)
+    acme = TenantConfiguration("acme", successful=True, applied_at=1.0, errors=0, warnings=0)
     metrics.reloaded(ReloadResult.APPLIED, [acme])
     metrics.reloaded(ReloadResult.APPLIED, [])
     assert value(registry, "llmgateway_config_last_reload_successful", tenant="acme") is None
@@ -151,9 +169,14 @@ def test_build_and_process(registry: CollectorRegistry, metrics: Metrics) -> Non
 
 def filled(registry: CollectorRegistry) -> None:
     """Give every family a sample."""
-    metrics = Metrics(registry, upstream_connections=lambda: {"idle": 1})
+    metrics = Metrics(registry, upstream_connections=lambda: {("acme", "a", "idle"): 1})
     metrics.series(VIP, "ci").finished(200, Outcome.OK, 0.8, TokenUsage(input=20, output=100))
-    acme = TenantConfiguration("acme", successful=True, compiled_at=1.0, errors=0, warnings=0)
+    metrics.attempted(VIP, "ok")
+    metrics.hedged(VIP, won=True)
+    metrics.mirrored(VIP, "ok")
+    metrics.continued(VIP, "prefill")
+    metrics.health_checked(("acme", "a"), CheckResult.SUCCESS)
+    acme = TenantConfiguration("acme", successful=True, applied_at=1.0, errors=0, warnings=0)
     metrics.reloaded(ReloadResult.APPLIED, [acme])
 
 

@@ -22,7 +22,8 @@ from tests.fakes.canary import BACKEND, CANARY, snapshot_of
 
 
 def test_config() -> None:
-    assert CANARY.encode() not in msgspec.json.encode(describe(snapshot_of(BACKEND)))
+    table = snapshot_of(BACKEND).tenants["acme"]
+    assert CANARY.encode() not in msgspec.json.encode(describe(table, ()))
 
 
 def test_metrics() -> None:
@@ -39,7 +40,7 @@ def test_access_log(tmp_path: Path) -> None:
         provider=BACKEND.provider,
         provider_host=BACKEND.provider_host,
         sent_model=BACKEND.model or "",
-        detail=f"{BACKEND.destination} {BACKEND.api_key} {BACKEND.headers}",
+        detail=f"{BACKEND.destination} {BACKEND.keys} {BACKEND.headers}",
     )
     log.write(record)
     log.stop()

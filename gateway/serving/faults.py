@@ -1,0 +1,85 @@
+"""What an attempt ended in -> the facts that policies decide by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from gateway.errors import GatewayError, Progress
+from gateway.policy.breaking import Outcome
+from gateway.policy.retrying import Failure, Fault
+from gateway.serving.provider_answer import ProviderAnswer
+
+_FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {
+        "provider_reset": Fault.RESET,
+        "provider_headers_timeout": Fault.SILENT,
+        "provider_idle_timeout": Fault.STALLED,
+        "provider_content_timeout": Fault.NO_CONTENT,
+        "provider_answer_cut": Fault.CUT,
+        "provider_malformed_answer": Fault.CUT,
+    }
+)
+"""By the code of the error; whatever else went wrong, nothing was sent."""
+
+_OURS = ("provider_pool_full", "draining", "internal_error")
+"""Errors that say nothing of the provider."""
+
+_TELLING = (
+    Fault.CUT,
+    Fault.STALLED,
+    Fault.NO_CONTENT,
+    Fault.RESET,
+    Fault.SILENT,
+    Fault.UNREACHABLE,
+    Fault.OPEN,
+)
+"""What a client learns most from comes first."""
+
+
+def failure_of_error(error: GatewayError) -> Failure:
+    """The facts of an attempt that brought no answer, or no whole one."""
+    return Failure(_FAULTS.get(error.code, Fault.UNREACHABLE))
+
+
+def failure_of_answer(answer: ProviderAnswer, wall_clock: float) -> Failure:
+    """The facts of an answer that is an error, or less than it should be."""
+    error = answer.error
+    if error is None:
+        return Failure(Fault.CUT)
+    status = answer.status if answer.status >= 400 else error.status or 500
+    told = answer.backend.dialect.retry_after(answer.headers, wall_clock)
+    return Failure(Fault.STATUS, status, error.standard_code, told)
+
+
+def cut_short() -> GatewayError:
+    """The error of ours for an answer that ended properly and is less than it should be."""
+    message = "The provider's answer ended before it was whole."
+    return GatewayError("provider_answer_cut", message, progress=Progress.HEAD_RECEIVED)
+
+
+def nobody_left(waits: Sequence[float | None]) -> GatewayError:
+    """The error of ours where no backend could even be asked.
+
+    :param waits: seconds until each may be; None where no time helps.
+    """
+    known = [wait for wait in waits if wait is not None]
+    message = "No provider of this route can be asked now."
+    if not known:
+        return GatewayError("no_backend_available", message, detail="Every key was refused by its provider.")
+    detail = "Every provider is left alone for a while, after failures or at its limit."
+    return GatewayError("no_backend_available", message, detail=detail, retry_after=max(1.0, min(known)))
+
+
+def verdict_on(failure: Failure, error: GatewayError | None) -> Outcome:
+    """What a failed attempt means for the breaker: limits and keys are no fault of the backend, nor is the request."""
+    if error is not None and error.code in _OURS:
+        return Outcome.ABANDONED
+    if failure.fault is Fault.STATUS and failure.status is not None and failure.status < 500:
+        return Outcome.SUCCESS
+    return Outcome.FAILURE
+
+
+def tells_more(fault: Fault, than: Fault) -> bool:
+    """Tell whether a client learns more from the one fault than from the other, or as much."""
+    return _TELLING.index(fault) <= _TELLING.index(than)

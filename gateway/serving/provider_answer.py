@@ -1,0 +1,308 @@
+"""One attempt's answer as far as it has come: read along, our secrets kept out of it, held until somebody wants it.
+
+It decides when there is something in it that a client waits for.  Until then it can be thrown away, and the client
+never hears of it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, StreamSplice, StreamWatcher
+from gateway.dialects.operations import Operation
+from gateway.messages import Headers, ResponseHead
+from gateway.serving.outgoing import Original
+from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE
+from gateway.serving.scrubbing import holds_secret, scrubbed
+from gateway.snapshot.tables import Backend
+
+HELD_BYTES = 1024 * 1024
+"""An answer that is no stream is held until it is whole, up to this; a longer one goes on as it comes, and is cut off
+if the provider cuts it off."""
+
+_NOT_FORWARDED = {
+    b"set-cookie",  # of a conversation that is ours, not the client's
+    b"server",
+    b"date",  # the wire's own
+    b"x-request-id",  # ours instead; the provider's goes to the log
+    b"location",  # redirects are never followed, nor handed on: the client would send its request, and more, there
+    b"alt-svc",
+    b"strict-transport-security",
+    b"openai-organization",
+    b"openai-project",
+    b"anthropic-organization-id",
+    b"via",
+    b"x-api-key",
+    b"api-key",
+    b"x-goog-api-key",
+    b"authorization",
+    ERROR_SOURCE,  # ours to say, as is how many attempts were made
+    b"x-llmgateway-attempts",
+    b"x-llmgateway-backend",
+}
+
+
+class Kind(Enum):
+    """What is done with an answer's body."""
+
+    NOTHING = "there is no head yet"
+    STREAM = "events: watched, and shown from the first content on"
+    WHOLE = "text: shown once it is whole"
+    BYTES = "sound, pictures, what is compressed: shown as it comes"
+    ERROR = "an error: shown if nothing better is to be had"
+
+
+_NOTHING, _STREAM, _WHOLE, _BYTES, _ERROR = Kind
+
+_NO_FACTS = AnswerFacts()
+
+
+class ProviderAnswer:
+    """What one provider answers to one attempt."""
+
+    __slots__ = (
+        "_error",
+        "_facts",
+        "_held",
+        "_held_bytes",
+        "_is_encoded",
+        "_keeps_text",
+        "_keeps_usage_chunk",
+        "_kept",
+        "_reads_json",
+        "backend",
+        "ended",
+        "has_content",
+        "headers",
+        "kind",
+        "length",
+        "provider_request_id",
+        "splice",
+        "status",
+        "watcher",
+    )
+
+    def __init__(
+        self, backend: Backend, original: Original, *, keeps_text: bool, splice: StreamSplice | None = None
+    ) -> None:
+        """Begin with nothing.
+
+        :param keeps_text: if it is a stream, it may have to be continued.
+        :param splice: makes its events part of another answer's stream.
+        """
+        envelope = original.envelope
+        self.backend = backend
+        self.splice = splice
+        self._keeps_usage_chunk = envelope is not None and envelope.include_usage
+        self._keeps_text = keeps_text
+        # What a Responses answer calls its error is one of the answer's own fields.
+        self._reads_json = original.operation is not Operation.RESPONSES
+        self.kind = _NOTHING
+        self.status = 0
+        """0 before the head."""
+        self.headers: Headers = []
+        """Those that a client may see."""
+        self.length: int | None = None
+        """Of the body in bytes; None where only its end tells."""
+        self.provider_request_id: bytes | None = None
+        """What the provider calls this exchange."""
+        self.watcher: StreamWatcher | None = None
+        self.has_content = False
+        """Something has come that the client waits for.  Never so in an error."""
+        self.ended = False
+        """The body is whole, as far as HTTP can tell."""
+        self._is_encoded = False
+        self._held: list[bytes] = []
+        """For the client, once somebody wants it."""
+        self._held_bytes = 0
+        """How much there was of it in all."""
+        self._kept: list[bytes] | None = None
+        """A body that is JSON, to be read for its facts."""
+        self._facts: AnswerFacts | None = None
+        self._error: ProviderError | None = None
+
+    # -- as it comes ---------------------------------------------------------------------------------
+
+    def read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        """Take what has arrived: see `AnswerReceiver.answer_read`."""
+        if head is not None:
+            self._begin(head)
+        watcher = self.watcher
+        if watcher is not None:
+            events = watcher.feed(body) if body else b""
+            if ended:
+                self.ended = True
+                events += watcher.flush()
+            if events:
+                self._take_events(events)
+            if not self.has_content:
+                complete = watcher.whole and (ended or watcher.finished)
+                self.has_content = watcher.has_content or complete or self._held_bytes > HELD_BYTES
+            return
+        self.ended = ended
+        if body:
+            self._held.append(body)
+            self._held_bytes += len(body)
+            if self._kept is not None:
+                self._kept.append(body)
+                if self._held_bytes > ANSWER_BYTES:
+                    self._kept = None
+        if self.has_content:
+            return
+        if self.kind is _WHOLE:
+            if not ended:
+                self.has_content = self._held_bytes >= HELD_BYTES
+            elif self._kept is None:
+                self.has_content = True
+            else:
+                facts = self.facts()
+                self.has_content = not facts.cut and (facts.error is None or not self._reads_json)
+        elif self.kind is _BYTES:
+            self.has_content = ended or body != b""
+
+    def break_off(self) -> None:
+        """Nothing more comes, though it is not whole: what was held back of a stream can be told now."""
+        if self.watcher is not None and not self.ended:
+            self._take_events(self.watcher.flush())
+
+    def release(self) -> bytes:
+        """What has come for the client since this was asked last."""
+        held = self._held
+        if not held:
+            return b""
+        data = held[0] if len(held) == 1 else b"".join(held)
+        held.clear()
+        return data
+
+    def _begin(self, head: ResponseHead) -> None:
+        backend = self.backend
+        self.status = head.status
+        headers, content_type = self.headers, b""
+        for header in head.headers:
+            name = header[0]
+            if name == b"content-type":
+                content_type = header[1].lower()
+            elif name == b"content-encoding":
+                self._is_encoded = header[1] != b"identity"
+            elif name in _NOT_FORWARDED:
+                if name == b"x-request-id" and not holds_secret([header], backend.secrets):
+                    self.provider_request_id = header[1]
+                continue
+            headers.append(header)
+        if holds_secret(headers, backend.secrets):
+            headers = [header for header in headers if not holds_secret([header], backend.secrets)]
+        edit = backend.answer_edit
+        if edit is not None:
+            headers = [header for header in headers if header[0] not in edit.dropped]
+            headers += edit.lines
+        self.headers = headers
+        self.length = head.body_length
+        if head.status >= 400:
+            self.kind = _ERROR
+        elif self._is_encoded or head.status >= 300:
+            self.kind = _BYTES  # what was not asked for, compressed or a redirect, is handed on unread
+        elif content_type.startswith(b"text/event-stream"):
+            self.kind = _STREAM
+            self.length = None
+            self.watcher = backend.dialect.stream_watcher(
+                self._keeps_usage_chunk, keep_text=self._keeps_text, withhold_error=True
+            )
+        elif b"json" in content_type:
+            self.kind = _WHOLE
+            self._kept = []
+        else:
+            self.kind = _WHOLE if content_type.startswith(b"text/") else _BYTES
+
+    def _take_events(self, events: bytes) -> None:
+        if self.splice is not None:
+            events = self.splice.feed(events)
+        if b'"error"' in events:  # these are whole events, so no secret is cut in two
+            events = scrubbed(events, self.backend.secrets)
+        self._held.append(events)
+        self._held_bytes += len(events)
+
+    # -- what it says ----------------------------------------------------------------------------------
+
+    @property
+    def disagrees(self) -> bool:
+        """It is no rest of the stream that the client has the beginning of."""
+        return self.splice is not None and self.splice.disagreed
+
+    @property
+    def has_failed(self) -> bool:
+        """A stream that is of no more use, whatever else comes of it."""
+        return self.watcher is not None and (self.watcher.error is not None or self.disagrees)
+
+    @property
+    def is_lost(self) -> bool:
+        """There is no content, and there will be none."""
+        if self.has_content:
+            return False
+        is_endless = self.kind is _ERROR and self._held_bytes > HELD_BYTES  # it need not be read to its end
+        return self.ended or is_endless or self.has_failed
+
+    @property
+    def error(self) -> ProviderError | None:
+        """What it says of its error; None if it is none."""
+        if self._error is None:
+            if self.kind is _ERROR:
+                text = b"" if self._is_encoded else b"".join(self._held)
+                self._error = self.backend.dialect.read_error(self.status, text)
+            elif self.watcher is not None:
+                self._error = self.watcher.error
+            elif self.ended and self._kept is not None and self._reads_json:
+                self._error = self.facts().error
+        return self._error
+
+    def facts(self) -> AnswerFacts:
+        """Usage and model, as far as the provider has told them."""
+        if self.watcher is not None:
+            return AnswerFacts(self.watcher.usage, self.watcher.answered_model)
+        if self._facts is None:
+            if not self._kept and not (self.ended and self._kept is not None):
+                return _NO_FACTS
+            assert self._kept is not None
+            kept = self._kept
+            self._facts = self.backend.dialect.read_answer(kept[0] if len(kept) == 1 else b"".join(kept))
+        return self._facts
+
+    # -- as an error -------------------------------------------------------------------------------------
+
+    def shown_error(self) -> tuple[int, Headers, bytes]:
+        """Status, headers and body with which a client is told of this error."""
+        error = self.error
+        assert error is not None
+        status = self.status if self.kind is _ERROR else _status_of(error)
+        marked = (ERROR_SOURCE, b"provider")
+        if self.kind is _ERROR and not self.ended:
+            body = _own_words(error, f"The provider answered {self.status} and did not end its answer.")
+        elif self._is_encoded and self.backend.secrets:
+            sentence = "The provider's error is compressed, and so could not be checked for secrets."
+            body = _own_words(error, sentence)
+        elif self.watcher is not None:
+            body = self._in_our_words()
+        else:
+            return status, [*self.headers, marked], scrubbed(b"".join(self._held), self.backend.secrets)
+        replaced = (b"content-type", b"content-encoding")
+        headers = [header for header in self.headers if header[0] not in replaced]
+        return status, [*headers, (b"content-type", b"application/json"), marked], body
+
+    def error_event(self) -> bytes:
+        """The same as the last event of a stream that has begun."""
+        return b"data: %b\n\n" % self._in_our_words()
+
+    def _in_our_words(self) -> bytes:
+        error = self.error
+        assert error is not None
+        return _own_words(error, error.message or f"The provider answered {self.status}.", self.backend)
+
+
+def _status_of(error: ProviderError) -> int:
+    """The status for an error that came as a success."""
+    return error.status if error.status is not None and 400 <= error.status <= 599 else 502
+
+
+def _own_words(error: ProviderError, sentence: str, backend: Backend | None = None) -> bytes:
+    if backend is not None:
+        sentence = scrubbed(sentence.encode(), backend.secrets).decode(errors="replace")
+    return CLIENT_DIALECT.error_body(sentence, error.type or "upstream_error", error.code, None)

@@ -1,0 +1,468 @@
+"""The pursuit of an answer: attempts for one request, until one brings content or none is left to be made.
+
+    ask -> failed? again, the next backend, or hand it on -> first content: `relay.py` has the rest
+
+Pure policies decide what comes next.  Until the first content an attempt can be thrown away, and the client never
+hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from gateway.dialects.dialect import AnswerFacts
+from gateway.errors import GatewayError
+from gateway.policy import breaking
+from gateway.policy.retrying import Again, Failure, Fault, HandOn, Onward, decide
+from gateway.serving.answer import Answer
+from gateway.serving.attempt import Attempt
+from gateway.serving.attempts import Attempts
+from gateway.serving.faults import (
+    cut_short,
+    failure_of_answer,
+    failure_of_error,
+    nobody_left,
+    tells_more,
+    verdict_on,
+)
+from gateway.serving.outgoing import Original
+from gateway.serving.patience import overdue, request_timeout
+from gateway.serving.relay import Relay
+from gateway.serving.surroundings import Surroundings
+from gateway.serving.upload import Upload
+from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
+from gateway.telemetry.outcomes import Outcome, outcome_of_answer, outcome_of_error
+
+DRAIN_SECONDS = 300.0
+"""How long an answer is read on that its client has left, where the rule sets no `request`."""
+
+
+class PursuitOwner(Protocol):
+    """Who wants the answer."""
+
+    def pursuit_ended(self, outcome: Outcome, error: GatewayError | None) -> None:
+        """The client has been told all that it will be.  Said once."""
+
+    def break_down(self) -> None:
+        """The gateway itself has failed, as the exception at hand says."""
+
+
+class Pursuit:
+    """The search for somebody who answers one request."""
+
+    _log = Logger()
+
+    __slots__ = (
+        "_answer",
+        "_client_full",
+        "_client_left",
+        "_comment_at",
+        "_deadline",
+        "_hedge",
+        "_hedge_at",
+        "_left",
+        "_original",
+        "_over",
+        "_owner",
+        "_refused_by",
+        "_relay",
+        "_rule",
+        "_shown",
+        "_surroundings",
+        "_unanswered",
+        "_upload",
+        "_waiting",
+        "_watched",
+        "attempts",
+        "backend",
+        "content_at",
+    )
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        original: Original,
+        rule: RuleTable,
+        chosen: Backend,
+        answer: Answer,
+        owner: PursuitOwner,
+        upload: Upload | None = None,
+    ) -> None:
+        """Prepare it.
+
+        :param chosen: whose turn it is under the rule.
+        :param upload: the body, where it is streamed through.
+        """
+        self._surroundings = surroundings
+        self._original = original
+        self._rule = rule
+        self._answer = answer
+        self._owner = owner
+        self._upload = upload
+        self.attempts = Attempts(surroundings, original, upload, keeps_text=rule.continues)
+        self.backend = chosen
+        """Whose answer the client sees, or who was asked last."""
+        self.content_at: float | None = None
+        """Clock time at which the client was told the first of a provider's answer."""
+        self._left = rule.fallback_after(chosen) if rule.fallback else ()
+        """The backends that were not asked yet, in order."""
+        self._relay: Relay | None = None
+        """Has the word from the first content on."""
+        self._shown: Attempt | None = None
+        """Whose answer the client has got, whole and at once."""
+        self._refused_by: Attempt | None = None
+        """The last one to which a provider answered with an error."""
+        self._unanswered: tuple[Fault, GatewayError] | None = None
+        """The most telling failure of those without an answer."""
+        self._hedge: Attempt | None = None
+        self._waiting: IDelayedCall | None = None
+        """The next try at a backend."""
+        self._deadline: float | None = None
+        self._hedge_at: float | None = None
+        self._comment_at: float | None = None
+        self._watched = False
+        self._client_full = False
+        self._client_left = False
+        self._over = False
+
+    def start(self) -> None:
+        """Ask the first backend."""
+        rule, now = self._rule, self._surroundings.sweep.seconds()
+        request = self.backend.timeouts.request
+        if request is not None:
+            self._deadline = now + request
+        if rule.hedge_after is not None and self._upload is None:
+            self._hedge_at = now + rule.hedge_after
+        if rule.keep_alive is not None and self._original.wants_stream(self.backend):
+            self._comment_at = now + rule.keep_alive
+        if self._deadline is not None or self._hedge_at is not None or self._comment_at is not None:
+            self.watch()
+        self._ask(self.backend, now)
+
+    def watch(self) -> None:
+        """There are deadlines to be looked at."""
+        if not self._watched:
+            self._watched = True
+            self._surroundings.sweep.watch(self)
+
+    def facts(self) -> AnswerFacts:
+        """Usage and model, as far as providers have told them."""
+        if self._relay is not None:
+            return self._relay.facts()
+        return self._shown.answer.facts() if self._shown is not None else AnswerFacts()
+
+    @property
+    def provider_request_id(self) -> bytes | None:
+        """What the provider calls the request whose answer or error the client sees."""
+        shown = self._relay.speaker if self._relay is not None else self._shown or self._refused_by
+        return shown.answer.provider_request_id if shown is not None else None
+
+    # -- whom to ask -----------------------------------------------------------------------------------
+
+    def _ask(self, backend: Backend, now: float) -> None:
+        key = self._surroundings.live.keys.choose(backend, now)
+        if key is None:
+            self.attempts.passed_over(backend)
+            self._ask_next(now)
+        else:
+            self._begin(backend, key, now)
+
+    def _begin(self, backend: Backend, key: ProviderKey, now: float) -> None:
+        self.backend = backend
+        if backend.timeouts.first_content is not None or self._rule.retries.per_try is not None:
+            self.watch()
+        try:
+            self.attempts.begin(backend, key, self, now)
+        except GatewayError as error:
+            self._note(Fault.OPEN, error)
+            self._ask_next(now)
+
+    def _ask_next(self, now: float) -> None:
+        if self._left:
+            self._ask(self._take_next(), now)
+        elif not self.attempts.running:
+            self._give_up()
+
+    def _take_next(self) -> Backend:
+        backend, self._left = self._left[0], self._left[1:]
+        return backend
+
+    def _ask_also(self, now: float) -> None:
+        """A second attempt, at the next backend that can be asked, beside the one that keeps its client waiting."""
+        while self._left and self._hedge is None:
+            backend = self._take_next()
+            key = self._surroundings.live.keys.choose(backend, now)
+            if key is None:
+                self.attempts.passed_over(backend)
+            else:
+                if backend.timeouts.first_content is not None:
+                    self.watch()
+                self._hedge = self.attempts.begin(backend, key, self, now)
+
+    # -- AttemptObserver, until the first content ----------------------------------------------------------
+
+    def attempt_read(self, attempt: Attempt) -> None:
+        if self._over:
+            return
+        said = attempt.answer
+        if said.has_content:
+            self._commit(attempt)
+        elif said.is_lost:
+            failure = failure_of_answer(said, self._surroundings.wall_clock())
+            self._failed(attempt, failure, None if said.error is not None else cut_short())
+
+    def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
+        if self._over:
+            return
+        said = attempt.answer
+        said.break_off()
+        if said.has_content:
+            self._commit(attempt, error)
+        elif said.error is not None:
+            self._failed(attempt, failure_of_answer(said, self._surroundings.wall_clock()), None)
+        else:
+            self._failed(attempt, failure_of_error(error), error)
+
+    def break_down(self) -> None:
+        self._owner.break_down()
+
+    # -- what comes of an attempt ----------------------------------------------------------------------------
+
+    def _commit(self, attempt: Attempt, error: GatewayError | None = None) -> None:
+        """The client gets this attempt's answer, and no other's.
+
+        :param error: with which it has ended already.
+        """
+        self.backend, said, answer = attempt.backend, attempt.answer, self._answer
+        self.content_at = self._surroundings.sweep.seconds()
+        if len(self.attempts.running) > 1:
+            self._drop_others(attempt)
+        if said.ended and said.watcher is None and not answer.begun:
+            self._shown = attempt
+            answer.begin(said, self.attempts.headers(attempt))
+            answer.end(said.release())
+            self.attempts.succeeded(attempt)
+            self._end(outcome_of_answer(said.status), None)
+            return
+        self._relay = relay = Relay(
+            self._surroundings, self._original, self._rule, self.attempts, answer, self
+        )
+        relay.begin(attempt, self._left)
+        if error is not None and not self._over:
+            relay.attempt_failed(attempt, error)
+        elif self._client_full:
+            relay.pause()
+
+    def _drop_others(self, winner: Attempt) -> None:
+        """Of two attempts one has brought content first."""
+        for attempt in tuple(self.attempts.running):
+            if attempt is not winner:
+                self.attempts.cancel(attempt)
+        self._count_hedge(won=winner is self._hedge)
+
+    def _count_hedge(self, *, won: bool) -> None:
+        if self._hedge is not None:
+            self._surroundings.metrics.hedged(self._hedge.backend.labels, won=won)
+            self._hedge = None
+
+    def _failed(self, attempt: Attempt, failure: Failure, error: GatewayError | None) -> None:
+        """An attempt has failed before its content reached the client.
+
+        :param error: None where the provider has answered with an error of its own.
+        """
+        self.attempts.failed(attempt, failure, verdict_on(failure, error))
+        if error is None:
+            self._refused_by = attempt
+        else:
+            self._note(failure.fault, error)
+        if self.attempts.running:
+            return  # the other one may still answer
+        if self._client_left:
+            self._end(Outcome.CLIENT_LEFT, None)
+        elif self._upload is not None and self._upload.spent:
+            self._give_up()
+        else:
+            self._decide(attempt, failure)
+
+    def _decide(self, attempt: Attempt, failure: Failure) -> None:
+        surroundings, backend = self._surroundings, attempt.backend
+        live, now = surroundings.live, surroundings.sweep.seconds()
+        decision = decide(
+            failure,
+            self._rule.retries,
+            tries_here=self.attempts.at(backend),
+            last=not self._left,
+            seconds_left=None if self._deadline is None else self._deadline - now,
+            fallback_on=self._rule.fallback_on,
+            budget_left=live.budgets.allows_retry(backend.name, now),
+            chance=surroundings.chance(),
+            other_key=live.keys.has_other(backend, attempt.key, now),
+        )
+        match decision:
+            case Again(wait):
+                self._waiting = surroundings.sweep.later(wait, lambda: self._waited(backend))
+            case Onward():
+                self._ask_next(now)
+            case HandOn():
+                self._give_up()
+            case _:
+                assert_never(decision)
+
+    def _waited(self, backend: Backend) -> None:
+        self._waiting = None
+        self._guarded(lambda: self._ask(backend, self._surroundings.sweep.seconds()))
+
+    def _note(self, fault: Fault, error: GatewayError) -> None:
+        if self._unanswered is None or tells_more(fault, self._unanswered[0]):
+            self._unanswered = (fault, error)
+
+    # -- nobody answers ------------------------------------------------------------------------------------
+
+    def _give_up(self) -> None:
+        """Tell the client the failure of the provider that answered last, else the most telling one."""
+        if self._refused_by is not None:
+            self._hand_on(self._refused_by)
+        elif self._unanswered is not None:
+            self._refuse(self._unanswered[1])
+        elif self._rule.tries_least_bad and self._ask_least_bad():
+            pass
+        else:
+            live, now = self._surroundings.live, self._surroundings.sweep.seconds()
+            waits = [live.keys.seconds_until_usable(backend, now) for backend in self._everybody()]
+            self._refuse(nobody_left(waits))
+
+    def _ask_least_bad(self) -> bool:
+        """Every breaker is open: ask somebody all the same.  Tell whether there was anybody with a usable key."""
+        live, now = self._surroundings.live, self._surroundings.sweep.seconds()
+        choices = [
+            (backend, key) for backend in self._everybody() for key in live.keys.unbroken(backend, now)
+        ]
+        if not choices:
+            return False
+        backend, key = choices[live.breakers.least_bad([key for _, key in choices])]
+        self._begin(backend, key, now)
+        return True
+
+    def _everybody(self) -> tuple[Backend, ...]:
+        return (*self._rule.backends, *self._rule.fallback)
+
+    def _hand_on(self, attempt: Attempt) -> None:
+        """The client gets the provider's own error."""
+        said, answer = attempt.answer, self._answer
+        self.backend = attempt.backend
+        self.content_at = self._surroundings.sweep.seconds()
+        if answer.begun:
+            answer.break_off(said.error_event())
+            self._end(Outcome.ANSWER_CUT, None)
+            return
+        status, headers, body = said.shown_error()
+        answer.respond(status, [*headers, *self.attempts.headers(attempt)], body)
+        self._end(outcome_of_answer(status), None)
+
+    def _refuse(self, error: GatewayError) -> None:
+        begun = self._answer.begun
+        self._answer.refuse(error)
+        self._end(outcome_of_error(error, begun=begun), error)
+
+    # -- the client's side -------------------------------------------------------------------------------------
+
+    def client_full(self) -> None:
+        self._client_full = True
+        if self._relay is not None:
+            self._relay.pause()
+
+    def client_drained(self) -> None:
+        self._client_full = False
+        if self._relay is not None:
+            self._relay.resume()
+
+    def client_left(self) -> None:
+        """Nobody reads the answer: read it on for its usage where the rule says so, else break it off."""
+        if not self._rule.drains or self._upload is not None or not self.attempts.running:
+            self._end(Outcome.CLIENT_LEFT, None)
+            return
+        self._client_left = True
+        self._comment_at = self._hedge_at = None
+        if self._deadline is None:
+            self._deadline = self._surroundings.sweep.seconds() + DRAIN_SECONDS
+            self.watch()
+        if self._relay is not None:
+            self._relay.continues = False
+            self._relay.resume()
+
+    def abandon(self) -> None:
+        """End everything; the owner hears nothing more, and tells the client itself."""
+        self._over = True
+        if self._watched:
+            self._surroundings.sweep.forget(self)
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if self.attempts.running:
+            self.attempts.cancel_all()
+        if self._hedge is not None:
+            self._count_hedge(won=False)
+
+    # -- deadlines -----------------------------------------------------------------------------------------------
+
+    def swept(self, now: float) -> None:
+        """Look at them; `now` is in seconds of the sweep's clock."""
+        self._guarded(lambda: self._look(now))
+
+    def _look(self, now: float) -> None:
+        if self._deadline is not None and now >= self._deadline:
+            self._out_of_time()
+        elif self._relay is not None:
+            self._relay.look(now)
+        else:
+            self._look_for_content(now)
+
+    def _look_for_content(self, now: float) -> None:
+        for attempt in tuple(self.attempts.running):
+            error = overdue(attempt, self._rule.retries.per_try, now)
+            if error is not None:
+                self.attempt_failed(attempt, error)
+        if self._over or self._relay is not None:
+            return
+        if self._hedge_at is not None and now >= self._hedge_at and len(self.attempts.running) == 1:
+            self._hedge_at = None
+            self._ask_also(now)
+        if self._comment_at is not None and now >= self._comment_at and not self._over:
+            assert self._rule.keep_alive is not None
+            self._comment_at = now + self._rule.keep_alive
+            self._answer.keep_waiting()
+
+    def _out_of_time(self) -> None:
+        error = request_timeout(begun=self._answer.begun)
+        # Who had all the time there was has failed; who came late may not have.
+        verdict = breaking.Outcome.FAILURE if self.attempts.number == 1 else breaking.Outcome.ABANDONED
+        for attempt in tuple(self.attempts.running):
+            self.attempts.failed(attempt, failure_of_error(error), verdict)
+        if self._relay is not None:
+            self._relay.break_off(error)
+        else:
+            self._refuse(error)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """What fails where no wire is at hand to catch it ends this exchange, and no other."""
+        try:
+            call()
+        except Exception:
+            self._log.failure("an exchange failed at its deadlines")
+            self._owner.break_down()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def ended(self, outcome: Outcome, error: GatewayError | None) -> None:
+        """The relay has told the client all there is."""
+        self._end(outcome, error)
+
+    def _end(self, outcome: Outcome, error: GatewayError | None) -> None:
+        if self._client_left:
+            outcome = Outcome.CLIENT_LEFT
+        self.abandon()
+        self._owner.pursuit_ended(outcome, error)

@@ -1,0 +1,279 @@
+"""The client's answer from its first content on: relayed as it comes, and continued elsewhere if it breaks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.dialects.dialect import AnswerFacts
+from gateway.errors import GatewayError
+from gateway.messages import TokenUsage
+from gateway.policy.retrying import Failure, Fault
+from gateway.serving.answer import Answer
+from gateway.serving.attempt import Attempt
+from gateway.serving.attempts import Attempts
+from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
+from gateway.serving.outgoing import Original
+from gateway.serving.patience import Pulse, overdue
+from gateway.serving.scrubbing import scrubbed
+from gateway.serving.sequel import Sequel
+from gateway.serving.surroundings import Surroundings
+from gateway.snapshot.tables import Backend, RuleTable
+from gateway.telemetry.outcomes import Outcome, outcome_of_answer
+
+
+class RelayOwner(Protocol):
+    """Who wants the answer told."""
+
+    backend: Backend
+    """Whose answer the client sees."""
+
+    def ended(self, outcome: Outcome, error: GatewayError | None) -> None:
+        """The client has been told all that it will be."""
+
+    def watch(self) -> None:
+        """There are deadlines to be looked at."""
+
+    def break_down(self) -> None:
+        """The gateway itself has failed, as the exception at hand says."""
+
+
+class Relay:
+    """Tells the client what one attempt brings, then, if that breaks, what others bring of the rest."""
+
+    __slots__ = (
+        "_answer",
+        "_attempts",
+        "_last_error",
+        "_original",
+        "_others",
+        "_owner",
+        "_paused",
+        "_pulse",
+        "_rule",
+        "_sequel",
+        "_surroundings",
+        "continues",
+        "speaker",
+        "speaks",
+    )
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        original: Original,
+        rule: RuleTable,
+        attempts: Attempts,
+        answer: Answer,
+        owner: RelayOwner,
+    ) -> None:
+        self._surroundings = surroundings
+        self._original = original
+        self._rule = rule
+        self._attempts = attempts
+        self._answer = answer
+        self._owner = owner
+        self._sequel: Sequel | None = None
+        self._pulse: Pulse | None = None
+        self._paused = False
+        self._last_error: GatewayError | None = None
+
+    def begin(self, attempt: Attempt, others: tuple[Backend, ...]) -> None:
+        """The client gets this attempt's answer.
+
+        :param others: whom a stream may go on at, in order.
+        """
+        self.speaker = attempt
+        """The one whose content the client has got last."""
+        self.speaks = True
+        """It is still speaking; else another one is asked for the rest."""
+        self.continues = self._rule.continues
+        self._others = others
+        said, answer = attempt.answer, self._answer
+        attempt.observer = self
+        attempt.content_came()
+        if not answer.begun:
+            answer.begin(said, self._attempts.headers(attempt))
+        elif said.watcher is None:
+            # The client was promised a stream.
+            self._break(attempt, Failure(Fault.CUT), cut_short())
+            return
+        self._watch_contents()
+        self._tell()
+
+    def facts(self) -> AnswerFacts:
+        """Usage, of all attempts of which the client has words, and the model that answered last."""
+        facts = self.speaker.answer.facts()
+        if self._sequel is None:
+            return facts
+        usages = [*self._sequel.usage, *([facts.usage] if self.speaks else [])]
+        told = [usage for usage in usages if usage is not None]
+        summed = TokenUsage(sum(usage.input for usage in told), sum(usage.output for usage in told))
+        return AnswerFacts(summed if told else None, facts.answered_model)
+
+    # -- AttemptObserver -------------------------------------------------------------------------------
+
+    def attempt_read(self, attempt: Attempt) -> None:
+        if attempt is self.speaker and self.speaks:
+            self._tell()
+            return
+        said = attempt.answer
+        if said.has_content:
+            self.speaker, self.speaks = attempt, True
+            self._owner.backend = attempt.backend
+            attempt.content_came()
+            self._watch_contents()
+            if self._paused:
+                attempt.pause()
+            self._tell()
+        elif said.is_lost:
+            failure = failure_of_answer(said, self._surroundings.wall_clock())
+            self._attempts.failed(attempt, failure, verdict_on(failure, None))
+            self._not_continued(failure)
+
+    def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
+        failure = failure_of_error(error)
+        if attempt is self.speaker and self.speaks:
+            self._break(attempt, failure, error)
+        else:
+            self._attempts.failed(attempt, failure, verdict_on(failure, error))
+            self._not_continued(failure)
+
+    def break_down(self) -> None:
+        self._owner.break_down()
+
+    # -- what the pursuit asks ---------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The client takes no more for now."""
+        self._paused = True
+        self.speaker.pause()
+
+    def resume(self) -> None:
+        """The client takes more again."""
+        self._paused = False
+        self.speaker.resume()
+
+    def look(self, now: float) -> None:
+        """Look at the deadlines."""
+        if self.speaks:
+            error = None
+            if self._pulse is not None:
+                error = self._pulse.stopped(self.speaker, now, paused=self._paused)
+            if error is not None:
+                self._break(self.speaker, failure_of_error(error), error)
+            return
+        for attempt in tuple(self._attempts.running):
+            error = overdue(attempt, self._rule.retries.per_try, now)
+            if error is not None:
+                self.attempt_failed(attempt, error)
+
+    def break_off(self, error: GatewayError) -> None:
+        """There is no more time for any of it."""
+        self._last_error = error
+        self._leave_broken()
+
+    # -- how it works inside ----------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Send on what has come of the speaker's answer, and end as it ends."""
+        attempt, answer = self.speaker, self._answer
+        said = attempt.answer
+        watcher = said.watcher
+        if watcher is None:
+            if said.ended:
+                answer.end(said.release())
+                self._succeed()
+            else:
+                answer.relay(said.release())
+        elif said.has_failed:
+            self._break(attempt, failure_of_answer(said, self._surroundings.wall_clock()), cut_short())
+        elif watcher.finished:
+            answer.end(said.release())
+            self._succeed()
+        elif said.ended:
+            self._break(attempt, Failure(Fault.CUT), cut_short())
+        else:
+            data = said.release()
+            if data:
+                answer.relay(data)
+
+    def _succeed(self) -> None:
+        self._attempts.succeeded(self.speaker)
+        self._owner.ended(outcome_of_answer(self._answer.status), None)
+
+    def _watch_contents(self) -> None:
+        if self.speaker.answer.watcher is not None and self.speaker.backend.timeouts.idle is not None:
+            self._pulse = Pulse(self._surroundings.sweep.seconds())
+            self._owner.watch()
+
+    def _break(self, attempt: Attempt, failure: Failure, error: GatewayError) -> None:
+        """The speaker's answer has ended before it was whole."""
+        said, answer = attempt.answer, self._answer
+        said.break_off()
+        data = said.release()
+        watcher = said.watcher
+        if watcher is not None and watcher.finished and not said.has_failed:
+            answer.end(data)
+            self._succeed()
+            attempt.cancel()
+            return
+        if said.disagrees:
+            self._attempts.cancel(attempt)
+        else:
+            self._attempts.failed(attempt, failure, verdict_on(failure, error))
+        self.speaks = False
+        self._pulse = None
+        self._last_error = error
+        if watcher is None or not answer.is_stream:
+            answer.break_off(answer.error_event(error))
+            self._owner.ended(Outcome.ANSWER_CUT, error)
+            return
+        if data:
+            answer.relay(data)
+        if self._sequel is None:
+            # Whoever broke it off may be asked once more, but not who fell silent.
+            tries = min(2, self._rule.retries.attempts)
+            again = failure.fault in (Fault.CUT, Fault.RESET) and self._attempts.at(attempt.backend) < tries
+            self._sequel = Sequel(
+                said, self._original, continues=self.continues, others=self._others, again=again
+            )
+        self._sequel.broke_off(said)
+        self._go_on()
+
+    def _not_continued(self, failure: Failure) -> None:
+        assert self._sequel is not None
+        self._sequel.failed(failure)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Ask the next backend for the rest."""
+        sequel, surroundings = self._sequel, self._surroundings
+        assert sequel is not None
+        while self.continues:
+            step = sequel.step()
+            if step is None:
+                break
+            now = surroundings.sweep.seconds()
+            key = surroundings.live.keys.choose(step.backend, now)
+            if key is not None:
+                surroundings.metrics.continued(step.backend.labels, step.way)
+                self._owner.watch()
+                self._attempts.begin(step.backend, key, self, now, step.original, step.splice)
+                return
+            self._attempts.passed_over(step.backend)
+            sequel.passed_over()
+        self._leave_broken()
+
+    def _leave_broken(self) -> None:
+        """Nobody can end the client's answer properly: say so in it."""
+        answer, said, error = self._answer, self.speaker.answer, self._last_error
+        assert error is not None
+        watcher = said.watcher
+        event = answer.error_event(error)
+        if watcher is not None:
+            if watcher.error is not None:
+                event = scrubbed(watcher.error_event, said.backend.secrets)
+            if watcher.within_event:
+                event = b"\n\n" + event
+        answer.break_off(event)
+        self._owner.ended(Outcome.ANSWER_CUT, error)
