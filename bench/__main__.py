@@ -17,10 +17,13 @@ from attrs import asdict
 from bench.certificates import issue
 from bench.changes import check_changes
 from bench.comparing import WORKLOADS, Subject, Workload, compare, doubts
+from bench.faults import check_faults
 from bench.isolation import check_isolation
 from bench.measure import machine
 from bench.memory import check_memory
+from bench.outage import check_outage
 from bench.profiling import find_py_spy, profile
+from bench.reload import check_reload
 from bench.servers import (
     GATEWAY_COMMAND,
     CannotRunError,
@@ -35,6 +38,7 @@ from bench.servers import (
     stream_upstream,
     two_cores,
 )
+from bench.soak import check_soak
 from bench.table import table
 
 
@@ -70,8 +74,33 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     add("--worst-lag", type=float, metavar="SECONDS", help="(0.3; 1 without inotify)")
     add("--without-inotify", action="store_true", help="the kernel gives the gateway none")
 
+    reload = commands.add_parser(
+        "reload", parents=[common], help="what a reload costs requests, memory and file descriptors"
+    )
+    add = reload.add_argument
+    add("--tenants", type=int, default=1000, help="(1000)")
+    add("--routes", type=int, default=10, help="of each tenant (10)")
+    add("--reloads", type=int, default=2000, help="of a small configuration, for the memory (2000)")
+
     isolation = commands.add_parser("isolation", parents=[common], help="two tenants, keys mixed at random")
     isolation.add_argument("--requests", type=int, default=100_000, help="in all (100000)")
+
+    faults = commands.add_parser("faults", parents=[common], help="all that a provider can do wrong")
+    add = faults.add_argument
+    add("--only", metavar="NAME", help="faults whose name holds this; all if not given")
+    add("--slack", type=float, default=1.0, metavar="SECONDS", help="that each may take longer (1)")
+    add("--markdown", action="store_true", help="write the table into docs/resilience.md")
+
+    outage = commands.add_parser("outage", parents=[common], help="a primary that is down for a while")
+    outage.add_argument("--seconds", type=float, default=60.0, help="(60)")
+    outage.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="one request (2)")
+    outage.add_argument(
+        "--slack", type=float, default=0.0, metavar="SECONDS", help="that it may be back later (0)"
+    )
+
+    soak = commands.add_parser("soak", parents=[common], help="random faults for a long time")
+    soak.add_argument("--minutes", type=float, default=10.0, help="(10)")
+    soak.add_argument("--streams", type=int, default=200, help="at a time (200)")
 
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["cpu", *words]
@@ -132,6 +161,15 @@ def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
             return check_memory(
                 asked.gateway, cores, directory, mebibytes=asked.mebibytes, streams=asked.streams
             )
+        case "reload":
+            return check_reload(
+                asked.gateway,
+                cores,
+                directory,
+                tenants=asked.tenants,
+                routes=asked.routes,
+                reloads=asked.reloads,
+            )
         case "changes":
             return check_changes(
                 asked.gateway,
@@ -141,6 +179,26 @@ def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
                 worst_lag=asked.worst_lag or (1.0 if asked.without_inotify else 0.3),
                 inotify=not asked.without_inotify,
             )
+        case "faults":
+            return check_faults(
+                asked.gateway,
+                cores,
+                directory,
+                only=asked.only,
+                slack=asked.slack,
+                markdown=asked.markdown,
+            )
+        case "outage":
+            return check_outage(
+                asked.gateway,
+                cores,
+                directory,
+                seconds=asked.seconds,
+                every=asked.every,
+                slack=asked.slack,
+            )
+        case "soak":
+            return check_soak(asked.gateway, cores, directory, minutes=asked.minutes, streams=asked.streams)
         case "isolation":
             return check_isolation(asked.gateway, cores, directory, requests=asked.requests)
         case _:

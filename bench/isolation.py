@@ -89,25 +89,26 @@ def _ask(port: int, requests: int, seed: int, outcomes: Counter[str]) -> None:
 def check_isolation(command: str, cores: Cores, directory: Path, *, requests: int) -> bool:
     """Drive it and print what came of it; whether every answer was right."""
     each = -(-requests // THREADS)
-    outcomes: Counter[str] = Counter()
+    by_thread: list[Counter[str]] = [Counter() for _ in range(THREADS)]  # counting is not atomic
     with nginx_answering("echo", _ECHO, cores, directory) as upstream:
         documents = {f"{tenant}/all": tenant_file(tenant, upstream.port) for tenant in TENANTS}
         with gateway(command, cores, directory, documents, asked=()) as server:
             started = time.monotonic()
             threads = [
                 threading.Thread(target=_ask, args=(server.port, each, SEED + number, outcomes))
-                for number in range(THREADS)
+                for number, outcomes in enumerate(by_thread)
             ]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             seconds = time.monotonic() - started
+    outcomes = sum(by_thread, Counter())
     good = outcomes == {"right": each * THREADS}
     told = ", ".join(f"{number:,} {outcome}" for outcome, number in outcomes.most_common())
     print(
         f"{each * THREADS:,} requests by {THREADS} threads with the keys of {len(TENANTS)} tenants, "
-        f"{seconds:.0f} s: {told}: {'good' if good else 'FAILED'}",
+        f"{seconds:.1f} s: {told}: {'good' if good else 'FAILED'}",
         flush=True,
     )
     return good

@@ -7,6 +7,7 @@ own directory and shown when it does not come up.
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shlex
 import shutil
@@ -122,10 +123,17 @@ def nginx_version(nginx: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nobody listens on now, and that no connection is given before somebody does.
+
+    What the kernel gives to connections begins at 32768 (`net.ipv4.ip_local_port_range`).
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
 
 
 @contextmanager
@@ -233,6 +241,17 @@ def stream_upstream(cores: Cores, directory: Path) -> Iterator[Server]:
     name = "stream_upstream"
     port = free_port()
     command = [sys.executable, "-m", "bench.upstream", str(port)]
+    with process(name, command, cores.load, directory) as running:
+        _wait_until_ready(name, running, port, directory, None)
+        yield Server(name, running.pid, port)
+
+
+@contextmanager
+def simulator(name: str, cores: Cores, directory: Path) -> Iterator[Server]:
+    """`llmgateway simulate`: a provider that misbehaves as the gateway's configuration says."""
+    port = free_port()
+    listen = f"--listen=tcp:{port}:interface=127.0.0.1"
+    command = [str(Path(sys.executable).parent / "llmgateway"), "simulate", listen]
     with process(name, command, cores.load, directory) as running:
         _wait_until_ready(name, running, port, directory, None)
         yield Server(name, running.pid, port)

@@ -124,6 +124,10 @@ class Client:
             body += piece
         return Reply(status, headers, body, whole=piece is not None)
 
+    def exactly(self, size: int) -> bytes:
+        """So many bytes, or fewer where the connection ends before."""
+        return self._file.read(size)
+
     def is_closed(self) -> bool:
         """Wait for the gateway's end of the connection; tell whether nothing came before it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 KEY = "sk-of-the-operator"
@@ -26,7 +27,7 @@ def provider(
     dialect: str = "openAIConfig",
     **more: Any,
 ) -> dict[str, Any]:
-    """An LLMProvider.
+    """An LLMProvider.  However often it fails, it is asked again: tests share gateways, and one's faults are not another's.
 
     :param port: of 127.0.0.1, where it is; None for one that needs none.
     :param tls: None speaks plain HTTP.
@@ -34,6 +35,7 @@ def provider(
     """
     config = {"model": model, **({"apiKey": key} if key else {})}
     spec: dict[str, Any] = {"host": host, "configs": {"defaultConfig": {dialect: config}}}
+    spec["outlierDetection"] = {"consecutiveErrors": 0}
     if port is not None:
         spec["endpoint"] = {"address": "127.0.0.1", "port": port, "tls": tls or {"mode": "DISABLE"}}
     if timeouts:
@@ -63,6 +65,21 @@ def rule(name: str, *backends: str | Mapping[str, Any], **more: Any) -> dict[str
     """
     refs = [{"providerHost": each} if isinstance(each, str) else each for each in backends]
     return {"name": name, "backendRefs": refs, **more}
+
+
+def tenant(name: str, *clients: Mapping[str, Any]) -> dict[str, Any]:
+    """A Tenant that only these clients reach."""
+    return _document("Tenant", name, {"clients": list(clients)})
+
+
+def key_hash(key: str) -> str:
+    """What stands for a client's key: `sha256:…`."""
+    return f"sha256:{sha256(key.encode()).hexdigest()}"
+
+
+def owned(tenant_name: str, *each: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """These documents as those of a tenant."""
+    return [{**document, "metadata": {**document["metadata"], "namespace": tenant_name}} for document in each]
 
 
 def settings(**spec: Any) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Condition, Thread
 from types import TracebackType
@@ -24,6 +25,18 @@ ANY_PORT = "tcp:0:interface=127.0.0.1"
 
 PATIENCE = 20.0
 """Seconds until a thing that was to happen is taken for one that will not."""
+
+
+def wait_until(happened: Callable[[], bool], within: float = PATIENCE) -> None:
+    """Return as soon as this is true.
+
+    :raises AssertionError: if it is not in time.
+    """
+    deadline = time.monotonic() + within
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
 
 _LISTENS = re.compile(r"llmgateway \S+ listens on (?:[\w.-]+=)?(\S+?)(?:, .*)?, admin on (\S+)")
 _READ = re.compile(r"configuration (applied|partly applied|rejected), ")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ import pytest
 from tests.whole.clients import STREAM, Client, Reply, ask, request
 from tests.whole.documents import documents, provider, simulated
 from tests.whole.providers import Conversation, Provider, answer, chunk, stream_head
-from tests.whole.running import PATIENCE, Gateway
+from tests.whole.running import PATIENCE, TWISTD, Gateway
 
 EVENT = b'data: {"id": "c", "model": "small", "choices": [{"index": 0, "delta": {"content": "word"}}]}\n\n'
 LAST = EVENT + b"data: [DONE]\n\n"
@@ -103,14 +106,39 @@ def test_what_runs_is_finished_and_nothing_new_is_begun(tmp_path: Path) -> None:
         assert "Unhandled" not in gateway.log
 
 
+def test_for_a_while_it_serves_on(tmp_path: Path) -> None:
+    """`/readyz` fails, and who comes all the same is served, by files that are still followed."""
+    with streaming(tmp_path, "--drain-delay=60") as (gateway, paced, client):
+        draining(gateway)
+        gateway.apply({"b.yaml": documents(simulated("new.test"))})
+        for reply in (ask(gateway.address), ask(gateway.address, host="new.test")):
+            assert (reply.status, reply.headers["connection"]) == (200, "close")
+        paced.go_on.set()
+        assert client.chunk() == LAST
+        assert client.chunk() == b""
+        client.send(request())
+        assert client.reply().headers["connection"] == "close", "it had not been told before"
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(PATIENCE) == 0
+        assert "Traceback" not in gateway.log
+
+
 def test_what_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
-    with streaming(tmp_path, "--drain-timeout=0.5") as (gateway, _, client):
+    with (
+        streaming(tmp_path, "--drain-timeout=0.5") as (gateway, _, client),
+        Client(gateway.address) as slow,
+        Client(gateway.address) as slower,
+    ):
+        slow.send(request()[:-10])
+        slower.send(request()[:10])
         began = time.monotonic()
         draining(gateway)
         last = client.chunk()
         assert last is not None
         assert b'"code":"draining"' in last
         assert client.chunk() is None, "a last chunk would make it look whole"
+        for reply in (slow.reply(), slower.reply()):
+            assert (reply.status, reply.error) == (503, "draining")
         assert gateway.process.wait(PATIENCE) == 0
         exchange = gateway.exchange("stream")
         assert (exchange["outcome"], exchange["error"]) == ("answer_cut", "draining")
@@ -119,8 +147,9 @@ def test_what_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_everything_at_once(number: signal.Signals, tmp_path: Path) -> None:
-    with streaming(tmp_path) as (gateway, _, _):
+@pytest.mark.parametrize("delay", ["0", "60"])
+def test_a_second_signal_ends_everything_at_once(number: signal.Signals, delay: str, tmp_path: Path) -> None:
+    with streaming(tmp_path, f"--drain-delay={delay}") as (gateway, _, _):
         draining(gateway)
         began = time.monotonic()
         gateway.process.send_signal(number)
@@ -131,14 +160,56 @@ def test_a_second_signal_ends_everything_at_once(number: signal.Signals, tmp_pat
 
 def test_a_gateway_without_work_stops_at_once(tmp_path: Path) -> None:
     with Gateway(tmp_path, {"a.yaml": documents(simulated("provider.test"))}) as gateway:
-        with Client(gateway.address) as client:
+        assert ask(gateway.address, Connection="close").status == 200
+        began = time.monotonic()
+        assert gateway.stop() == 0
+        assert time.monotonic() - began < 1.0
+        assert "Traceback" not in gateway.log
+
+
+def test_who_was_served_a_moment_ago_may_ask_once_more(tmp_path: Path) -> None:
+    with (
+        Gateway(tmp_path, {"a.yaml": documents(simulated("provider.test"))}) as gateway,
+        Client(gateway.address) as busy,
+        Client(gateway.address) as idle,
+    ):
+        for client in (busy, idle):
             client.send(request())
             assert client.reply().status == 200
-            began = time.monotonic()
+        draining(gateway)
+        busy.send(request())
+        assert busy.reply().headers["connection"] == "close"
+        assert busy.is_closed()
+        assert idle.is_closed()
+        assert gateway.process.wait(PATIENCE) == 0
+
+
+def test_the_supervisor_is_told(tmp_path: Path) -> None:
+    """sd_notify(3), for systemd's `Type=notify`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(PATIENCE)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with Gateway(
+            tmp_path, {"a.yaml": documents(simulated("a.test"))}, environment=environment
+        ) as gateway:
+            assert listening.recv(100) == b"READY=1"
             assert gateway.stop() == 0
-            assert time.monotonic() - began < 1.0
-            assert client.is_closed()
-        assert "Traceback" not in gateway.log
+            assert listening.recv(100) == b"STOPPING=1"
+
+
+def test_ports_are_bound_all_or_none(tmp_path: Path) -> None:
+    """A Unix socket's file would stay."""
+    (tmp_path / "conf.d").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        admin = f"--admin=tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        command = [str(TWISTD), "-n", "--pidfile=", "llmgateway", "--listen=unix:clients.sock", admin]
+        ended = subprocess.run(
+            command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, timeout=PATIENCE
+        )
+    assert ended.returncode == 1
+    assert b"Address already in use" in ended.stdout
+    assert [each.name for each in tmp_path.iterdir()] == ["conf.d"]
 
 
 def test_signals_for_the_files(tmp_path: Path) -> None:

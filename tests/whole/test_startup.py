@@ -68,6 +68,10 @@ def test_a_missing_conf_d_tells_how_to_make_one(tmp_path: Path) -> None:
 WRONG = {
     "unknown option": ("--bogus", "option --bogus not recognized"),
     "no key file": ("--listen=ssl:0:privateKey=none.pem", "none.pem"),
+    "no certificate": (
+        "--listen=tls:0:certificate=none.pem:privateKey=none.key",
+        "none.pem cannot be read: No such file",
+    ),
     "port too high": ("--listen=tcp:99999", "tcp:99999"),
     "no such folder": ("--listen=unix:missing/socket", "unix:missing/socket"),
     "log in no folder": ("--access-log=missing/log", "missing/log cannot be written: No such file"),

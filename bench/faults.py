@@ -1,0 +1,261 @@
+"""Every fault of a provider, with a fallback that works: what its clients get, and who is asked how often.
+
+Each trial, one fault asked for plain or streamed, has a route, two providers and their doors of its own, so all of
+them can run at the same time and no breaker or budget knows of another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from attrs import field, frozen
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.asking import Received, ask, told_attempts
+from bench.doors import Door, hammered
+from bench.expecting import TIMER_SECONDS, Case, Expected, Way
+from bench.fault_cases import CASES
+from bench.judging import Ending, Verdict, judge
+from bench.servers import ROOT, CannotRunError, Cores, GatewayServer, gateway, simulator
+from bench.simulated import provider, question, route, text, upstream_timeouts, written
+
+AT_ONCE = 24
+"""Trials; more would only take time from one another."""
+
+QUIET_SECONDS = 1.0
+"""So long after the last answer nobody is asked any more."""
+
+PAGE = ROOT / "docs" / "resilience.md"
+_BEGINS = "<!-- made by python -m bench faults --markdown -->\n"
+_ENDS = "<!-- end -->\n"
+
+_TIMEOUTS = dict.fromkeys(("connect", "headers", "firstContent", "idle"), f"{TIMER_SECONDS:g}s")
+
+
+@frozen(eq=False)
+class Trial:
+    """One fault, asked for plain or streamed."""
+
+    case: Case
+    stream: bool
+    name: str
+    primary: Door
+    fallback: Door
+
+    @property
+    def expected(self) -> Expected:
+        expected = self.case.stream if self.stream else self.case.plain
+        assert expected is not None
+        return expected
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}.bench"
+
+
+def documents(case: Case, host: str, primary_port: int, fallback_port: int) -> list[dict[str, object]]:
+    """The route and the two providers of one trial."""
+    primary, fallback = f"primary.{host}", f"fallback.{host}"
+    return [
+        provider(
+            primary, primary_port, "small", case.primary, spec=case.primary_spec, config=case.primary_config
+        ),
+        provider(fallback, fallback_port, case.fallback_model, case.fallback, spec=case.fallback_spec),
+        route(host, (primary, fallback), case.rule),
+    ]
+
+
+@frozen
+class Outcome:
+    """What came of a trial."""
+
+    trial: Trial = field(repr=False)
+    verdict: Verdict
+    received: Received = field(repr=False)
+    primary: int
+    """How often it was asked: as its door has seen, or the gateway tells where nobody gets through."""
+    fallback: int
+    slack: float
+    """Seconds that this machine may add."""
+
+    @property
+    def attempts(self) -> str:
+        """At the primary and at the fallback."""
+        return f"{self.primary} + {self.fallback}"
+
+    @property
+    def ending(self) -> str:
+        """In words."""
+        verdict = self.verdict
+        if verdict.ending is not Ending.ERROR:
+            return " ".join(filter(None, (verdict.ending.value, verdict.told)))
+        kind = "error event" if verdict.in_band else f"error {self.received.status}"
+        return f"{kind}, `{verdict.told}`"
+
+    def complaints(self) -> list[str]:
+        """Everything that is not as it must be."""
+        expected, verdict, seconds = self.trial.expected, self.verdict, self.received.seconds
+        wrong = []
+        if verdict.ending is not expected.ending:
+            wrong.append(f"must be {expected.ending.value}")
+        elif verdict.ending is Ending.ERROR:
+            status = None if verdict.in_band else self.received.status
+            if status != expected.status:
+                wrong.append(
+                    f"must be {'an error event' if expected.status is None else f'a {expected.status}'}"
+                )
+        for who, asked, allowed in (
+            ("primary", self.primary, expected.primary),
+            ("fallback", self.fallback, expected.fallback),
+        ):
+            if asked not in allowed:
+                wrong.append(f"the {who} must be asked {' or '.join(map(str, allowed))}×")
+        told = told_attempts(self.received)
+        if told is not None and not self.trial.stream and told != self.primary + self.fallback:
+            wrong.append(f"the gateway tells of {told} attempts")
+        if hammered(self.trial.primary.requests) or hammered(self.trial.fallback.requests):
+            wrong.append("asked too often in too short a time")
+        if seconds < expected.least:
+            wrong.append(f"the provider asked to wait {expected.least:g} s")
+        if seconds > expected.most + self.slack:
+            wrong.append(f"must take {expected.most:.1f} s at most")
+        return wrong
+
+
+def _attempts_told(server: GatewayServer) -> Counter[str]:
+    """By provider, how often it was asked, as the gateway's metrics tell."""
+    told: Counter[str] = Counter()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin_port}/metrics", timeout=10) as answer:
+        for family in text_string_to_metric_families(answer.read().decode()):
+            for sample in family.samples:
+                if sample.name == "llmgateway_attempts_total" and sample.labels["outcome"] != "open":
+                    told[sample.labels["provider"]] += int(sample.value)
+    return told
+
+
+async def _prepare(door: Door, way: Way) -> None:
+    match way:
+        case "open":
+            await door.open()
+        case "ignored":
+            door.ignore()
+        case "filled":
+            door.fill()
+        case "refused":
+            pass
+
+
+async def _try(trial: Trial, port: int, at_once: asyncio.Semaphore) -> Received:
+    async with at_once:
+        for _ in range(trial.case.before):
+            await ask(port, trial.host, question(stream=trial.stream))
+        trial.primary.requests.clear()
+        trial.fallback.requests.clear()
+        return await ask(port, trial.host, question(stream=trial.stream))
+
+
+async def _run(
+    command: str, cores: Cores, directory: Path, cases: Sequence[Case], slack: float
+) -> list[Outcome]:
+    trials = []
+    with ExitStack() as running:
+        simulators = [
+            running.enter_context(simulator(name, cores, directory)) for name in ("primary", "fallback")
+        ]
+        for number, case in enumerate(cases):
+            for stream in (False, True):
+                if not stream and case.plain is None:
+                    continue
+                name = f"{'streamed' if stream else 'plain'}-{number}"
+                trial = Trial(case, stream, name, *(Door(each.port) for each in simulators))
+                await _prepare(trial.primary, case.door)
+                await _prepare(trial.fallback, case.fallback_door)
+                trials.append(trial)
+        files = {"gateway": written([upstream_timeouts(_TIMEOUTS)])}
+        for trial in trials:
+            ports = trial.primary.port, trial.fallback.port
+            files[trial.name] = written(documents(trial.case, trial.host, *ports))
+        server: GatewayServer = running.enter_context(gateway(command, cores, directory, files, asked=()))
+        at_once = asyncio.Semaphore(AT_ONCE)
+        answers = await asyncio.gather(*(_try(trial, server.port, at_once) for trial in trials))
+        await asyncio.sleep(QUIET_SECONDS)
+        told = await asyncio.to_thread(_attempts_told, server)
+        for trial in trials:
+            await trial.primary.close()
+            await trial.fallback.close()
+    outcomes = []
+    for trial, received in zip(trials, answers, strict=True):
+        texts = {model: text(model) for model in ("small", trial.case.fallback_model)}
+        verdict = judge(received, texts, stream=trial.stream)
+        primary, fallback = (
+            len(door.requests) if door.sees_requests else told[f"{who}.{trial.host}"]
+            for who, door in (("primary", trial.primary), ("fallback", trial.fallback))
+        )
+        outcomes.append(Outcome(trial, verdict, received, primary, fallback, slack))
+    return outcomes
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    return [outcome.ending, outcome.attempts, f"{outcome.received.seconds:.1f}"]
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """All of it as a table of Markdown, one line for each fault."""
+    lines = [
+        "| fault | plain | attempts | seconds | streamed | attempts | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    by_case: dict[str, dict[bool, Outcome]] = {}
+    for outcome in outcomes:
+        by_case.setdefault(outcome.trial.case.fault, {})[outcome.trial.stream] = outcome
+    for fault, of_case in by_case.items():
+        plain = _cells(of_case[False]) if False in of_case else ["–", "", ""]
+        cells = [fault, *plain, *_cells(of_case[True])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def write_page(made: str) -> None:
+    """Put the table into docs/resilience.md."""
+    before, _, rest = PAGE.read_text().partition(_BEGINS)
+    _, _, after = rest.partition(_ENDS)
+    PAGE.write_text(f"{before}{_BEGINS}{made}{_ENDS}{after}")
+
+
+def check_faults(
+    command: str, cores: Cores, directory: Path, *, only: str | None, slack: float, markdown: bool
+) -> bool:
+    """Drive them and print what came of it; whether every outcome is as it must be.
+
+    :param only: those whose name holds this.
+    :param slack: seconds that this machine may add to each.
+    :param markdown: write the table into docs/resilience.md.
+    :raises CannotRunError: where no fault has such a name.
+    """
+    cases = [case for case in CASES if only is None or only in case.fault]
+    if not cases:
+        raise CannotRunError(f"No fault is called {only!r}; there are: {', '.join(c.fault for c in CASES)}")
+    outcomes = asyncio.run(_run(command, cores, directory, cases, slack))
+    missed = [outcome for outcome in outcomes if outcome.complaints()]
+    made = table(outcomes)
+    if markdown:
+        write_page(made)
+    else:
+        print(made)
+    for outcome in missed:
+        case = outcome.trial.case
+        print(
+            f"MISSED: {case.fault}, {'streamed' if outcome.trial.stream else 'plain'}: {outcome.ending}, "
+            f"{outcome.attempts} attempts, {outcome.received.seconds:.2f} s: {'; '.join(outcome.complaints())}"
+        )
+    print(
+        f"{len(cases)} faults, {len(outcomes)} requests, {len(missed)} missed: "
+        f"{'FAILED' if missed else 'good'}",
+        flush=True,
+    )
+    return not missed
