@@ -105,7 +105,7 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
             (
                 "no_backend_available",
                 503,
-                "Every provider of the rule is left alone for a while, or has refused its keys; the log says which.",
+                "Every provider of the rule is left alone for a while, after failures or at its limit: see the log.",
             ),
             ("draining", 503, "The gateway is stopping."),
             ("overloaded", 503, "The gateway has no room for another connection of a client."),

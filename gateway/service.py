@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from gateway import __version__
 from gateway.live import Live
+from gateway.live.standing import KeyStanding
 from gateway.serving.admin import AdminFactory
 from gateway.serving.admin_pages import AdminPages
 from gateway.serving.change_log import ChangeLog
@@ -113,7 +114,10 @@ class GatewayService(Service):
             self.access_log = AccessLog(setup.access_log, reactor, time)
         registry = CollectorRegistry()
         self.metrics = Metrics(
-            registry, upstream_connections=self.pools.counts, lines_dropped=self._lines_dropped
+            registry,
+            upstream_connections=self.pools.counts,
+            lines_dropped=self._lines_dropped,
+            keys=self._keys,
         )
         in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         settings = LoadSettings(
@@ -299,6 +303,11 @@ class GatewayService(Service):
         """After a rotation has moved the file away."""
         if self.access_log is not None:
             self.access_log.reopen()
+
+    def _keys(self) -> list[KeyStanding]:
+        """How every provider's key stands, for the metrics; asked in the thread that renders them."""
+        snapshot = self.current.snapshot
+        return self.live.standings(snapshot, self.sweep.seconds()) if snapshot is not None else []
 
     def _lines_dropped(self) -> int:
         return self.access_log.lines_dropped if self.access_log is not None else 0

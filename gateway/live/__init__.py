@@ -7,6 +7,7 @@ Policies decide, and keep nothing; this keeps, and decides nothing.
     breakers    which keys of which providers are left alone for a while
     keys        what is held against a key, and whose turn it is in a pool
     budgets     how many retries a provider gets
+    standing    how every key stands, to look at
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from gateway.live.breakers import Breakers
 from gateway.live.budgets import RetryBudgets
 from gateway.live.keys import Keys
+from gateway.live.standing import KeyStanding, standings
 from gateway.live.turns import Turns
 from gateway.snapshot.tables import Snapshot
 
@@ -26,6 +28,13 @@ class Live:
         self.breakers = Breakers()
         self.keys = Keys(self.breakers)
         self.budgets = RetryBudgets()
+
+    def standings(self, snapshot: Snapshot, now: float) -> list[KeyStanding]:
+        """How every key that this snapshot names stands.  May be asked in any thread.
+
+        :param now: clock time in seconds.
+        """
+        return standings(snapshot.breaker_names, self.breakers, self.keys, now)
 
     def keep(self, snapshot: Snapshot) -> None:
         """Forget what this snapshot does not name."""

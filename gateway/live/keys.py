@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from gateway.live.breakers import Breakers
 from gateway.policy.balancing import next_turn
 from gateway.policy.key_choosing import (
+    Dead,
     KeyState,
     Ready,
     after_answer,
@@ -60,6 +61,14 @@ class Keys:
         states = [self._state(key) for key in backend.keys]
         weights = usable_weights(backend.key_weights, states, now) or [0] * len(states)
         return [key for key, weight in zip(backend.keys, weights, strict=True) if weight]
+
+    def dead(self, backend: Backend, now: float) -> list[ProviderKey]:
+        """The keys that the provider refuses, and against which nothing else is held."""
+        return [
+            key
+            for key in backend.keys
+            if key.weight and isinstance(self._state(key), Dead) and self._breakers.admits(key, now)
+        ]
 
     def answered(
         self, key: ProviderKey, status: int, code: str | None, retry_after: float | None, now: float

@@ -25,7 +25,7 @@ class Answer:
         self._connection = connection
         self._request_id = request_id
         self._head: tuple[Headers, int | None] | None = None
-        """Headers, and the body's length if it is known, until they are sent: a body that is whole goes with them."""
+        """Headers, and the body's length if it is known, until they are sent."""
         self.begun = False
         """The client is told something, and it cannot be taken back."""
         self.status = 0
@@ -48,6 +48,13 @@ class Answer:
         self.status = status
         self.body_bytes = len(body)
         self._connection.respond(status, [*headers, (b"x-request-id", self._request_id)], body)
+
+    def tell(self, answer: ProviderAnswer, more: Headers) -> None:
+        """Hand on a provider's answer that is whole.
+
+        :param more: what is told of how it came about.
+        """
+        self.respond(answer.status, [*answer.headers, *more], answer.release())
 
     def begin(self, answer: ProviderAnswer, more: Headers) -> None:
         """Commit the head of a provider's answer; it leaves with what is relayed next.
@@ -85,12 +92,8 @@ class Answer:
 
     def end(self, data: bytes = b"") -> None:
         """Send on the last piece: the answer is whole."""
-        if self._head is None or self.is_stream:
-            self._write(data)
-            self._connection.end()
-        else:
-            self.body_bytes = len(data)
-            self._connection.respond(self.status, self._head[0], data)
+        self._write(data)
+        self._connection.end()
 
     def error_event(self, error: GatewayError) -> bytes:
         """An error of our own as the last event of a stream."""

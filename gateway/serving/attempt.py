@@ -160,6 +160,11 @@ class Attempt:
         if self._lingers_until is not None and now >= self._lingers_until:
             self.cancel()
 
+    @property
+    def is_sending(self) -> bool:
+        """The client has not sent all of the body that is streamed through."""
+        return self._upload is not None and not self._upload.complete
+
     def pause(self) -> None:
         """The client is slow: read no more of the answer for now."""
         if self._connection is not None:

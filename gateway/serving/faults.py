@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from gateway.errors import GatewayError, Progress
@@ -24,17 +24,6 @@ _FAULTS: Mapping[str, Fault] = MappingProxyType(
 
 _OURS = ("provider_pool_full", "draining", "internal_error")
 """Errors that say nothing of the provider."""
-
-_TELLING = (
-    Fault.CUT,
-    Fault.STALLED,
-    Fault.NO_CONTENT,
-    Fault.RESET,
-    Fault.SILENT,
-    Fault.UNREACHABLE,
-    Fault.OPEN,
-)
-"""What a client learns most from comes first."""
 
 
 def failure_of_error(error: GatewayError) -> Failure:
@@ -58,19 +47,6 @@ def cut_short() -> GatewayError:
     return GatewayError("provider_answer_cut", message, progress=Progress.HEAD_RECEIVED)
 
 
-def nobody_left(waits: Sequence[float | None]) -> GatewayError:
-    """The error of ours where no backend could even be asked.
-
-    :param waits: seconds until each may be; None where no time helps.
-    """
-    known = [wait for wait in waits if wait is not None]
-    message = "No provider of this route can be asked now."
-    if not known:
-        return GatewayError("no_backend_available", message, detail="Every key was refused by its provider.")
-    detail = "Every provider is left alone for a while, after failures or at its limit."
-    return GatewayError("no_backend_available", message, detail=detail, retry_after=max(1.0, min(known)))
-
-
 def verdict_on(failure: Failure, error: GatewayError | None) -> Outcome:
     """What a failed attempt means for the breaker: limits and keys are no fault of the backend, nor is the request."""
     if error is not None and error.code in _OURS:
@@ -78,8 +54,3 @@ def verdict_on(failure: Failure, error: GatewayError | None) -> Outcome:
     if failure.fault is Fault.STATUS and failure.status is not None and failure.status < 500:
         return Outcome.SUCCESS
     return Outcome.FAILURE
-
-
-def tells_more(fault: Fault, than: Fault) -> bool:
-    """Tell whether a client learns more from the one fault than from the other, or as much."""
-    return _TELLING.index(fault) <= _TELLING.index(than)

@@ -1,4 +1,4 @@
-"""How long an attempt may keep its client waiting, beside what the wire looks at: tries, first contents, contents.
+"""How long a client is kept waiting, beside what the wire looks at: for all, for a first content, between contents.
 
 Heads, comments and heartbeats count for nothing here: what a user waits for does.
 """
@@ -7,17 +7,63 @@ from __future__ import annotations
 
 from gateway.errors import GatewayError, Progress
 from gateway.serving.attempt import Attempt
+from gateway.serving.outgoing import Original
+from gateway.snapshot.tables import Backend, RuleTable
+
+DRAIN_SECONDS = 300.0
+"""How long an answer is read on that its client has left, where nothing sets `request`."""
 
 
-def overdue(attempt: Attempt, per_try: float | None, now: float) -> GatewayError | None:
-    """What an attempt has failed by that has brought no content so far; None while there is time."""
-    has_head = attempt.answer.status != 0
-    first = attempt.backend.timeouts.first_content
-    if first is not None and attempt.sent is not None and now - attempt.sent >= first:
-        return _too_late(first, has_head=True)
-    if per_try is not None and now - attempt.started >= per_try:
-        return _too_late(per_try, has_head=has_head)
-    return None
+class Patience:
+    """The times at which something happens to a request as a whole."""
+
+    __slots__ = ("_comment_at", "_deadline", "_hedge_at", "_keep_alive")
+
+    def __init__(self, original: Original, rule: RuleTable, chosen: Backend, now: float) -> None:
+        """Begin to wait.
+
+        :param now: clock time in seconds.
+        """
+        request, hedge = chosen.timeouts.request, rule.hedge_after
+        self._keep_alive = rule.keep_alive
+        self._deadline = now + request if request is not None else None
+        # A body that is streamed through goes to one only.
+        self._hedge_at = now + hedge if hedge is not None and original.envelope is not None else None
+        comments = self._keep_alive is not None and original.wants_stream(chosen)
+        self._comment_at = now + self._keep_alive if comments and self._keep_alive is not None else None
+
+    @property
+    def watches(self) -> bool:
+        """There is anything to look at the clock for."""
+        return not (self._deadline is None and self._hedge_at is None and self._comment_at is None)
+
+    def seconds_left(self, now: float) -> float | None:
+        """For all of it; None where nothing limits it."""
+        return None if self._deadline is None else self._deadline - now
+
+    def is_over(self, now: float) -> bool:
+        """There is no time left."""
+        return self._deadline is not None and now >= self._deadline
+
+    def wants_hedge(self, now: float) -> bool:
+        """It is time to ask somebody else, too.  Said once."""
+        if self._hedge_at is None or now < self._hedge_at:
+            return False
+        self._hedge_at = None
+        return True
+
+    def wants_comment(self, now: float) -> bool:
+        """It is time to tell the client that it is not forgotten."""
+        if self._comment_at is None or self._keep_alive is None or now < self._comment_at:
+            return False
+        self._comment_at = now + self._keep_alive
+        return True
+
+    def client_left(self, now: float) -> None:
+        """What comes now is only counted."""
+        self._hedge_at = self._comment_at = None
+        if self._deadline is None:
+            self._deadline = now + DRAIN_SECONDS
 
 
 class Pulse:
@@ -46,7 +92,20 @@ class Pulse:
         return GatewayError("provider_idle_timeout", message, progress=Progress.HEAD_RECEIVED)
 
 
-def request_timeout(begun: bool) -> GatewayError:
+def overdue(attempt: Attempt, per_try: float | None, now: float) -> GatewayError | None:
+    """What an attempt has failed by that has brought no content so far; None while there is time."""
+    first = attempt.backend.timeouts.first_content
+    if first is not None and attempt.sent is not None:
+        if attempt.is_sending:
+            attempt.sent = now
+        elif now - attempt.sent >= first:
+            return _too_late(first, has_head=True)
+    if per_try is not None and now - attempt.started >= per_try:
+        return _too_late(per_try, has_head=attempt.answer.status != 0)
+    return None
+
+
+def request_timeout(*, begun: bool) -> GatewayError:
     """The exchange as a whole has taken too long."""
     progress = Progress.HEAD_RECEIVED if begun else Progress.SENT
     return GatewayError(

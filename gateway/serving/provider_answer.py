@@ -10,7 +10,9 @@ from enum import Enum
 
 from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, StreamSplice, StreamWatcher
 from gateway.dialects.operations import Operation
+from gateway.dialects.sse import events_of
 from gateway.messages import Headers, ResponseHead
+from gateway.serving.inflating import Inflating, is_readable
 from gateway.serving.outgoing import Original
 from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE
 from gateway.serving.scrubbing import holds_secret, scrubbed
@@ -65,12 +67,15 @@ class ProviderAnswer:
         "_facts",
         "_held",
         "_held_bytes",
+        "_inflating",
         "_is_encoded",
         "_keeps_text",
         "_keeps_usage_chunk",
         "_kept",
+        "_needs_reason",
         "_reads_json",
         "backend",
+        "done",
         "ended",
         "has_content",
         "headers",
@@ -97,6 +102,7 @@ class ProviderAnswer:
         self._keeps_text = keeps_text
         # What a Responses answer calls its error is one of the answer's own fields.
         self._reads_json = original.operation is not Operation.RESPONSES
+        self._needs_reason = original.operation in (Operation.CHAT, Operation.COMPLETIONS)
         self.kind = _NOTHING
         self.status = 0
         """0 before the head."""
@@ -111,7 +117,11 @@ class ProviderAnswer:
         """Something has come that the client waits for.  Never so in an error."""
         self.ended = False
         """The body is whole, as far as HTTP can tell."""
+        self.done = b""
+        """The event with which a stream claims to be complete that has not said why it ends.  It is held back."""
         self._is_encoded = False
+        """Its body is compressed in a way that nobody here can read."""
+        self._inflating: Inflating | None = None
         self._held: list[bytes] = []
         """For the client, once somebody wants it."""
         self._held_bytes = 0
@@ -127,6 +137,11 @@ class ProviderAnswer:
         """Take what has arrived: see `AnswerReceiver.answer_read`."""
         if head is not None:
             self._begin(head)
+        if self._inflating is not None and body:
+            body = self._inflating.feed(body)
+            if self._inflating.broken:
+                self.ended = ended
+                return
         watcher = self.watcher
         if watcher is not None:
             events = watcher.feed(body) if body else b""
@@ -135,6 +150,8 @@ class ProviderAnswer:
                 events += watcher.flush()
             if events:
                 self._take_events(events)
+            if watcher.finished and self._needs_reason and watcher.finish_reason is None:
+                self._doubt()
             if not self.has_content:
                 complete = watcher.whole and (ended or watcher.finished)
                 self.has_content = watcher.has_content or complete or self._held_bytes > HELD_BYTES
@@ -160,6 +177,14 @@ class ProviderAnswer:
         elif self.kind is _BYTES:
             self.has_content = ended or body != b""
 
+    def _doubt(self) -> None:
+        """A stream said that it is complete and not why: whoever relays it decides what that is worth."""
+        watcher = self.watcher
+        assert watcher is not None
+        if watcher.has_content and watcher.error is None and not self.done:
+            *events, self.done = events_of(self.release())
+            self._held += events
+
     def break_off(self) -> None:
         """Nothing more comes, though it is not whole: what was held back of a stream can be told now."""
         if self.watcher is not None and not self.ended:
@@ -183,6 +208,9 @@ class ProviderAnswer:
             if name == b"content-type":
                 content_type = header[1].lower()
             elif name == b"content-encoding":
+                if is_readable(header[1]):
+                    self._inflating = Inflating()
+                    continue
                 self._is_encoded = header[1] != b"identity"
             elif name in _NOT_FORWARDED:
                 if name == b"x-request-id" and not holds_secret([header], backend.secrets):
@@ -196,11 +224,13 @@ class ProviderAnswer:
             headers = [header for header in headers if header[0] not in edit.dropped]
             headers += edit.lines
         self.headers = headers
-        self.length = head.body_length
+        self.length = head.body_length if self._inflating is None else None
         if head.status >= 400:
             self.kind = _ERROR
-        elif self._is_encoded or head.status >= 300:
-            self.kind = _BYTES  # what was not asked for, compressed or a redirect, is handed on unread
+        elif self._is_encoded or head.status >= 300 or head.status == 204:
+            self.kind = (
+                _BYTES  # what was not asked for, compressed, a redirect or nothing, is handed on unread
+            )
         elif content_type.startswith(b"text/event-stream"):
             self.kind = _STREAM
             self.length = None
@@ -230,8 +260,12 @@ class ProviderAnswer:
 
     @property
     def has_failed(self) -> bool:
-        """A stream that is of no more use, whatever else comes of it."""
-        return self.watcher is not None and (self.watcher.error is not None or self.disagrees)
+        """It is of no more use, whatever else comes of it."""
+        if self._inflating is not None and self._inflating.broken:
+            return True
+        return self.watcher is not None and (
+            self.watcher.error is not None or self.disagrees or self.done != b""
+        )
 
     @property
     def is_lost(self) -> bool:

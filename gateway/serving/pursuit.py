@@ -21,24 +21,16 @@ from gateway.policy.retrying import Again, Failure, Fault, HandOn, Onward, decid
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import Attempts
-from gateway.serving.faults import (
-    cut_short,
-    failure_of_answer,
-    failure_of_error,
-    nobody_left,
-    tells_more,
-    verdict_on,
-)
+from gateway.serving.candidates import Candidate, Candidates
+from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
+from gateway.serving.last_word import LastWord, refuse
 from gateway.serving.outgoing import Original
-from gateway.serving.patience import overdue, request_timeout
+from gateway.serving.patience import Patience, overdue, request_timeout
 from gateway.serving.relay import Relay
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
-from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
-from gateway.telemetry.outcomes import Outcome, outcome_of_answer, outcome_of_error
-
-DRAIN_SECONDS = 300.0
-"""How long an answer is read on that its client has left, where the rule sets no `request`."""
+from gateway.snapshot.tables import Backend, RuleTable
+from gateway.telemetry.outcomes import Outcome, outcome_of_answer
 
 
 class PursuitOwner(Protocol):
@@ -58,22 +50,19 @@ class Pursuit:
 
     __slots__ = (
         "_answer",
+        "_candidates",
         "_client_full",
         "_client_left",
-        "_comment_at",
-        "_deadline",
         "_hedge",
-        "_hedge_at",
-        "_left",
+        "_last_word",
         "_original",
         "_over",
         "_owner",
-        "_refused_by",
+        "_patience",
         "_relay",
         "_rule",
         "_shown",
         "_surroundings",
-        "_unanswered",
         "_upload",
         "_waiting",
         "_watched",
@@ -104,26 +93,19 @@ class Pursuit:
         self._owner = owner
         self._upload = upload
         self.attempts = Attempts(surroundings, original, upload, keeps_text=rule.continues)
+        self._candidates = Candidates(surroundings.live, rule, chosen, self.attempts)
+        self._last_word = LastWord()
         self.backend = chosen
         """Whose answer the client sees, or who was asked last."""
         self.content_at: float | None = None
         """Clock time at which the client was told the first of a provider's answer."""
-        self._left = rule.fallback_after(chosen) if rule.fallback else ()
-        """The backends that were not asked yet, in order."""
         self._relay: Relay | None = None
         """Has the word from the first content on."""
         self._shown: Attempt | None = None
         """Whose answer the client has got, whole and at once."""
-        self._refused_by: Attempt | None = None
-        """The last one to which a provider answered with an error."""
-        self._unanswered: tuple[Fault, GatewayError] | None = None
-        """The most telling failure of those without an answer."""
         self._hedge: Attempt | None = None
         self._waiting: IDelayedCall | None = None
         """The next try at a backend."""
-        self._deadline: float | None = None
-        self._hedge_at: float | None = None
-        self._comment_at: float | None = None
         self._watched = False
         self._client_full = False
         self._client_left = False
@@ -131,17 +113,11 @@ class Pursuit:
 
     def start(self) -> None:
         """Ask the first backend."""
-        rule, now = self._rule, self._surroundings.sweep.seconds()
-        request = self.backend.timeouts.request
-        if request is not None:
-            self._deadline = now + request
-        if rule.hedge_after is not None and self._upload is None:
-            self._hedge_at = now + rule.hedge_after
-        if rule.keep_alive is not None and self._original.wants_stream(self.backend):
-            self._comment_at = now + rule.keep_alive
-        if self._deadline is not None or self._hedge_at is not None or self._comment_at is not None:
+        now = self._surroundings.sweep.seconds()
+        self._patience = Patience(self._original, self._rule, self.backend, now)
+        if self._patience.watches:
             self.watch()
-        self._ask(self.backend, now)
+        self._try(self.backend, now)
 
     def watch(self) -> None:
         """There are deadlines to be looked at."""
@@ -158,56 +134,41 @@ class Pursuit:
     @property
     def provider_request_id(self) -> bytes | None:
         """What the provider calls the request whose answer or error the client sees."""
-        shown = self._relay.speaker if self._relay is not None else self._shown or self._refused_by
+        shown = self._relay.speaker if self._relay is not None else self._shown or self._last_word.refused
         return shown.answer.provider_request_id if shown is not None else None
 
     # -- whom to ask -----------------------------------------------------------------------------------
 
-    def _ask(self, backend: Backend, now: float) -> None:
-        key = self._surroundings.live.keys.choose(backend, now)
-        if key is None:
-            self.attempts.passed_over(backend)
-            self._ask_next(now)
+    def _try(self, backend: Backend, now: float) -> None:
+        candidate = self._candidates.at(backend, now)
+        if candidate is not None:
+            self._ask(candidate, now)
         else:
-            self._begin(backend, key, now)
+            self._ask_next(now)
 
-    def _begin(self, backend: Backend, key: ProviderKey, now: float) -> None:
+    def _ask_next(self, now: float) -> None:
+        candidate = self._candidates.next(now)
+        if candidate is not None:
+            self._ask(candidate, now)
+        elif not self.attempts.running:
+            self._give_up(now)
+
+    def _ask(self, candidate: Candidate, now: float) -> Attempt | None:
+        """Start an attempt; None where the provider cannot even be asked this."""
+        backend, key = candidate
         self.backend = backend
         if backend.timeouts.first_content is not None or self._rule.retries.per_try is not None:
             self.watch()
         try:
-            self.attempts.begin(backend, key, self, now)
+            return self.attempts.begin(backend, key, self, now)
         except GatewayError as error:
-            self._note(Fault.OPEN, error)
+            self._last_word.note(Fault.OPEN, error)
             self._ask_next(now)
-
-    def _ask_next(self, now: float) -> None:
-        if self._left:
-            self._ask(self._take_next(), now)
-        elif not self.attempts.running:
-            self._give_up()
-
-    def _take_next(self) -> Backend:
-        backend, self._left = self._left[0], self._left[1:]
-        return backend
-
-    def _ask_also(self, now: float) -> None:
-        """A second attempt, at the next backend that can be asked, beside the one that keeps its client waiting."""
-        while self._left and self._hedge is None:
-            backend = self._take_next()
-            key = self._surroundings.live.keys.choose(backend, now)
-            if key is None:
-                self.attempts.passed_over(backend)
-            else:
-                if backend.timeouts.first_content is not None:
-                    self.watch()
-                self._hedge = self.attempts.begin(backend, key, self, now)
+            return None
 
     # -- AttemptObserver, until the first content ----------------------------------------------------------
 
     def attempt_read(self, attempt: Attempt) -> None:
-        if self._over:
-            return
         said = attempt.answer
         if said.has_content:
             self._commit(attempt)
@@ -216,8 +177,6 @@ class Pursuit:
             self._failed(attempt, failure, None if said.error is not None else cut_short())
 
     def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
-        if self._over:
-            return
         said = attempt.answer
         said.break_off()
         if said.has_content:
@@ -243,16 +202,17 @@ class Pursuit:
             self._drop_others(attempt)
         if said.ended and said.watcher is None and not answer.begun:
             self._shown = attempt
-            answer.begin(said, self.attempts.headers(attempt))
-            answer.end(said.release())
+            answer.tell(said, self.attempts.headers(attempt))
             self.attempts.succeeded(attempt)
             self._end(outcome_of_answer(said.status), None)
             return
         self._relay = relay = Relay(
             self._surroundings, self._original, self._rule, self.attempts, answer, self
         )
-        relay.begin(attempt, self._left)
-        if error is not None and not self._over:
+        relay.begin(attempt, self._candidates.left)
+        if self._over:
+            return
+        if error is not None:
             relay.attempt_failed(attempt, error)
         elif self._client_full:
             relay.pause()
@@ -276,27 +236,28 @@ class Pursuit:
         """
         self.attempts.failed(attempt, failure, verdict_on(failure, error))
         if error is None:
-            self._refused_by = attempt
+            self._last_word.refused = attempt
         else:
-            self._note(failure.fault, error)
+            self._last_word.note(failure.fault, error)
         if self.attempts.running:
             return  # the other one may still answer
         if self._client_left:
             self._end(Outcome.CLIENT_LEFT, None)
-        elif self._upload is not None and self._upload.spent:
-            self._give_up()
         else:
-            self._decide(attempt, failure)
+            self._decide(attempt, failure, self._surroundings.sweep.seconds())
 
-    def _decide(self, attempt: Attempt, failure: Failure) -> None:
+    def _decide(self, attempt: Attempt, failure: Failure, now: float) -> None:
+        if self._upload is not None and self._upload.spent:
+            self._give_up(now)
+            return
         surroundings, backend = self._surroundings, attempt.backend
-        live, now = surroundings.live, surroundings.sweep.seconds()
+        live = surroundings.live
         decision = decide(
             failure,
             self._rule.retries,
             tries_here=self.attempts.at(backend),
-            last=not self._left,
-            seconds_left=None if self._deadline is None else self._deadline - now,
+            last=not self._candidates.left,
+            seconds_left=self._patience.seconds_left(now),
             fallback_on=self._rule.fallback_on,
             budget_left=live.budgets.allows_retry(backend.name, now),
             chance=surroundings.chance(),
@@ -308,65 +269,27 @@ class Pursuit:
             case Onward():
                 self._ask_next(now)
             case HandOn():
-                self._give_up()
+                self._give_up(now)
             case _:
                 assert_never(decision)
 
     def _waited(self, backend: Backend) -> None:
         self._waiting = None
-        self._guarded(lambda: self._ask(backend, self._surroundings.sweep.seconds()))
+        self._guarded(lambda: self._try(backend, self._surroundings.sweep.seconds()))
 
-    def _note(self, fault: Fault, error: GatewayError) -> None:
-        if self._unanswered is None or tells_more(fault, self._unanswered[0]):
-            self._unanswered = (fault, error)
-
-    # -- nobody answers ------------------------------------------------------------------------------------
-
-    def _give_up(self) -> None:
-        """Tell the client the failure of the provider that answered last, else the most telling one."""
-        if self._refused_by is not None:
-            self._hand_on(self._refused_by)
-        elif self._unanswered is not None:
-            self._refuse(self._unanswered[1])
-        elif self._rule.tries_least_bad and self._ask_least_bad():
-            pass
-        else:
-            live, now = self._surroundings.live, self._surroundings.sweep.seconds()
-            waits = [live.keys.seconds_until_usable(backend, now) for backend in self._everybody()]
-            self._refuse(nobody_left(waits))
-
-    def _ask_least_bad(self) -> bool:
-        """Every breaker is open: ask somebody all the same.  Tell whether there was anybody with a usable key."""
-        live, now = self._surroundings.live, self._surroundings.sweep.seconds()
-        choices = [
-            (backend, key) for backend in self._everybody() for key in live.keys.unbroken(backend, now)
-        ]
-        if not choices:
-            return False
-        backend, key = choices[live.breakers.least_bad([key for _, key in choices])]
-        self._begin(backend, key, now)
-        return True
-
-    def _everybody(self) -> tuple[Backend, ...]:
-        return (*self._rule.backends, *self._rule.fallback)
-
-    def _hand_on(self, attempt: Attempt) -> None:
-        """The client gets the provider's own error."""
-        said, answer = attempt.answer, self._answer
-        self.backend = attempt.backend
-        self.content_at = self._surroundings.sweep.seconds()
-        if answer.begun:
-            answer.break_off(said.error_event())
-            self._end(Outcome.ANSWER_CUT, None)
+    def _give_up(self, now: float) -> None:
+        """Nobody answers: tell the client."""
+        if not self._last_word.is_empty:
+            if self._last_word.refused is not None:
+                self.backend = self._last_word.refused.backend
+                self.content_at = now
+            self._end(*self._last_word.tell(self._answer, self.attempts))
             return
-        status, headers, body = said.shown_error()
-        answer.respond(status, [*headers, *self.attempts.headers(attempt)], body)
-        self._end(outcome_of_answer(status), None)
-
-    def _refuse(self, error: GatewayError) -> None:
-        begun = self._answer.begun
-        self._answer.refuse(error)
-        self._end(outcome_of_error(error, begun=begun), error)
+        candidate = self._candidates.last_resort(now)
+        if candidate is not None:
+            self._ask(candidate, now)
+        else:
+            self._end(*refuse(self._answer, self._candidates.nobody(now)))
 
     # -- the client's side -------------------------------------------------------------------------------------
 
@@ -386,13 +309,11 @@ class Pursuit:
             self._end(Outcome.CLIENT_LEFT, None)
             return
         self._client_left = True
-        self._comment_at = self._hedge_at = None
-        if self._deadline is None:
-            self._deadline = self._surroundings.sweep.seconds() + DRAIN_SECONDS
-            self.watch()
+        self._patience.client_left(self._surroundings.sweep.seconds())
+        self.watch()
         if self._relay is not None:
             self._relay.continues = False
-            self._relay.resume()
+        self.client_drained()
 
     def abandon(self) -> None:
         """End everything; the owner hears nothing more, and tells the client itself."""
@@ -414,7 +335,7 @@ class Pursuit:
         self._guarded(lambda: self._look(now))
 
     def _look(self, now: float) -> None:
-        if self._deadline is not None and now >= self._deadline:
+        if self._patience.is_over(now):
             self._out_of_time()
         elif self._relay is not None:
             self._relay.look(now)
@@ -428,12 +349,11 @@ class Pursuit:
                 self.attempt_failed(attempt, error)
         if self._over or self._relay is not None:
             return
-        if self._hedge_at is not None and now >= self._hedge_at and len(self.attempts.running) == 1:
-            self._hedge_at = None
-            self._ask_also(now)
-        if self._comment_at is not None and now >= self._comment_at and not self._over:
-            assert self._rule.keep_alive is not None
-            self._comment_at = now + self._rule.keep_alive
+        if len(self.attempts.running) == 1 and self._patience.wants_hedge(now):
+            candidate = self._candidates.next(now)
+            if candidate is not None:
+                self._hedge = self._ask(candidate, now)
+        if not self._over and self._patience.wants_comment(now):
             self._answer.keep_waiting()
 
     def _out_of_time(self) -> None:
@@ -445,7 +365,7 @@ class Pursuit:
         if self._relay is not None:
             self._relay.break_off(error)
         else:
-            self._refuse(error)
+            self._end(*refuse(self._answer, error))
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """What fails where no wire is at hand to catch it ends this exchange, and no other."""

@@ -15,6 +15,7 @@ ERROR_SOURCE = b"x-llmgateway-error-source"
 """The header that tells who wrote an error: `gateway` or `provider`."""
 
 _RETRY_AFTER_SECONDS = 1.0
+"""At least."""
 
 
 def error_headers(error: GatewayError) -> Headers:
@@ -23,7 +24,7 @@ def error_headers(error: GatewayError) -> Headers:
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))  # RFC 9110 §15.5.2: it must say what is accepted
     if error.status == 503:
-        headers.append((b"retry-after", b"%d" % ceil(error.retry_after or _RETRY_AFTER_SECONDS)))
+        headers.append((b"retry-after", b"%d" % ceil(max(error.retry_after or 0.0, _RETRY_AFTER_SECONDS))))
     if error.status == 405:
         headers.append((b"allow", b"GET, HEAD, POST"))
     return headers

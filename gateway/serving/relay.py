@@ -180,7 +180,9 @@ class Relay:
         said = attempt.answer
         watcher = said.watcher
         if watcher is None:
-            if said.ended:
+            if said.has_failed:
+                self._break(attempt, Failure(Fault.CUT), cut_short())
+            elif said.ended:
                 answer.end(said.release())
                 self._succeed()
             else:
@@ -216,6 +218,12 @@ class Relay:
             answer.end(data)
             self._succeed()
             attempt.cancel()
+            return
+        alone = not (self._others and self.continues)
+        if said.done and not said.disagrees and (alone or self._sequel is not None):
+            # Nobody is left to be asked whether that was all, so the provider's word has to do.
+            answer.end(data + said.done)
+            self._succeed()
             return
         if said.disagrees:
             self._attempts.cancel(attempt)

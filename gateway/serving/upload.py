@@ -12,7 +12,7 @@ from gateway.wire.upstream import UpstreamConnection
 class Upload:
     """One streamed body, from the client's connection to the provider's."""
 
-    __slots__ = ("_chunked", "_client", "_early", "_ended", "_over", "_provider", "spent")
+    __slots__ = ("_chunked", "_client", "_early", "_ended", "_over", "_provider", "complete", "spent")
 
     def __init__(self, client: DownstreamConnection, *, chunked: bool) -> None:
         """Begin.
@@ -27,6 +27,8 @@ class Upload:
         """By the client."""
         self._over = False
         """For the provider."""
+        self.complete = False
+        """All of it was sent."""
         self.spent = False
         """Some of it was sent, so it cannot be sent again."""
 
@@ -74,7 +76,7 @@ class Upload:
         provider.send_body(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
     def _finish(self, provider: UpstreamConnection) -> None:
-        self.spent = True
+        self.spent = self.complete = True
         if self._chunked:
             provider.send_body(b"0\r\n\r\n")
         provider.end_body()

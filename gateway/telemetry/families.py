@@ -126,6 +126,21 @@ UPSTREAM_CONNECTIONS = Family(
     "connections",
     "Connections to providers: active, idle, or pending, which is who waits for one.  Tenant is whose provider it is.",
 )
+BREAKER_STATE = Family(
+    "llmgateway_breaker_state",
+    Kind.GAUGE,
+    ("tenant", "provider", "key"),
+    "",
+    "0 where requests pass, 2 where the provider is left alone for a while, 1 while one request tries it again. "
+    "Tenant is whose provider it is.",
+)
+KEY_USABLE = Family(
+    "llmgateway_key_usable",
+    Kind.GAUGE,
+    ("tenant", "provider", "key"),
+    "",
+    "0 where the provider has refused the key, or has said that it is at its limit for now; else 1.",
+)
 HEALTH_CHECKS = Family(
     "llmgateway_health_checks_total",
     Kind.COUNTER,
@@ -180,6 +195,6 @@ BUILD = Family(
 
 FAMILIES = (
     *(REQUESTS, DURATION, TOKENS, ATTEMPTS, HEDGES, CONTINUATIONS, MIRRORED),
-    *(IN_FLIGHT, UPSTREAM_CONNECTIONS, HEALTH_CHECKS),
+    *(IN_FLIGHT, UPSTREAM_CONNECTIONS, BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
     *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LINES_DROPPED, BUILD),
 )

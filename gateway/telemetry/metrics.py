@@ -11,7 +11,7 @@ from __future__ import annotations
 import platform
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import accumulate
 
@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.metrics_core import Metric
 
 from gateway import __version__
+from gateway.live.standing import KeyStanding
 from gateway.messages import TokenUsage
 from gateway.snapshot.tables import ProviderName, SeriesLabels
 from gateway.telemetry import families
@@ -96,6 +97,7 @@ class Metrics:
         *,
         upstream_connections: Callable[[], Mapping[tuple[str, str, str], int]] = dict,
         lines_dropped: Callable[[], int] = int,
+        keys: Callable[[], Iterable[KeyStanding]] = tuple,
     ) -> None:
         """Make the counts and register them, together with those of the process and of Python.
 
@@ -104,11 +106,13 @@ class Metrics:
 
         :param upstream_connections: how many connections there are by owner, provider and state.
         :param lines_dropped: how many lines the access log has lost.
+        :param keys: how every key of every provider stands.
         """
         self.in_flight = 0
         """Exchanges that have begun and not ended; the exchange adds and takes away its one."""
         self._upstream_connections = upstream_connections
         self._lines_dropped = lines_dropped
+        self._keys = keys
         self._series: dict[tuple[SeriesLabels, str], Series] = {}
         self._health_checks: Counter[tuple[str, str, CheckResult]] = Counter()
         self._attempts: dict[tuple[SeriesLabels, str], int] = {}
@@ -181,6 +185,12 @@ class Metrics:
         for name, number in self._upstream_connections().items():
             connections.add_metric(name, number)
         yield connections
+        breakers, usable = families.BREAKER_STATE.gauge(), families.KEY_USABLE.gauge()
+        for standing in self._keys():
+            names = (standing.owner, standing.provider, standing.key)
+            breakers.add_metric(names, standing.breaker.value)
+            usable.add_metric(names, float(standing.is_usable))
+        yield from (breakers, usable)
         checks = families.HEALTH_CHECKS.counter()
         for label_values, number in self._health_checks.copy().items():
             checks.add_metric(label_values, number)

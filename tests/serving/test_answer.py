@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
 
@@ -189,9 +190,9 @@ class ProvidersErrorsTests(ConversationTestCase):
 
     def test_what_is_compressed_although_it_was_not_asked_for_is_handed_on_unread(self) -> None:
         house, _, headers, body = self.answered(
-            answer(b"\x1f\x8b...", b"Content-Encoding: gzip", kind=b"text/event-stream")
+            answer(b"\x1f\x8b...", b"Content-Encoding: br", kind=b"text/event-stream")
         )
-        self.assertEqual((headers[b"content-encoding"], body), (b"gzip", b"\x1f\x8b..."))
+        self.assertEqual((headers[b"content-encoding"], body), (b"br", b"\x1f\x8b..."))
         self.assertFalse(house.record.stream)
 
     def test_an_error_in_a_stream_is_scrubbed_too(self) -> None:
@@ -227,7 +228,7 @@ class ProvidersErrorsTests(ConversationTestCase):
 
     def test_an_error_that_is_compressed_is_replaced(self) -> None:
         house, status, headers, body = self.answered(
-            answer(b"\x1f\x8b sk-of", b"Content-Encoding: gzip", status=b"401 No")
+            answer(b"\x1f\x8b sk-of", b"Content-Encoding: br", status=b"401 No")
         )
         self.assertEqual(status, b"HTTP/1.1 401 Unauthorized")
         self.assertNotIn(b"content-encoding", headers)
@@ -246,6 +247,24 @@ class ProvidersErrorsTests(ConversationTestCase):
         client.sends(post(HELLO))
         house.provider.answers(answer(b"sk\\/slash\\/key canary-extra sk/slash/key", status=b"403 No"))
         self.assertEqual(parts(client.received())[2], b"%b %b %b" % (b"*" * 14, b"*" * 12, b"*" * 12))
+
+    def test_what_is_gzipped_is_opened_and_read(self) -> None:
+        whole = json.dumps(CHAT).encode()
+        house, _, headers, body = self.answered(answer(gzip.compress(whole), b"Content-Encoding: gzip"))
+        self.assertEqual(body, whole)
+        self.assertNotIn(b"content-encoding", headers)
+        self.assertEqual(house.record.request_prompt_tokens, 5)
+        said = b'{"error": {"message": "no: sk-of-the-provider"}}'
+        _, _, _, body = self.answered(
+            answer(gzip.compress(said), b"Content-Encoding: gzip", status=b"401 No")
+        )
+        self.assertEqual(body, said.replace(KEY, b"*" * len(KEY)))
+
+    def test_what_is_no_gzip_is_no_answer(self) -> None:
+        for said in (b"not gzip", gzip.compress(b"{}")[:-12], gzip.compress(b"0" * 20_000_000)):
+            _, status, _, body = self.answered(answer(said, b"Content-Encoding: gzip"))
+            self.assertEqual(status, b"HTTP/1.1 502 Bad Gateway")
+            self.assertEqual(json.loads(body)["error"]["code"], "provider_answer_cut")
 
     def test_identity_is_no_compression(self) -> None:
         house, *_ = self.answered(answer(json.dumps(CHAT).encode(), b"Content-Encoding: identity"))

@@ -67,7 +67,7 @@ class FaultTests(ConversationTestCase):
 
     def test_at_the_providers_head(self) -> None:
         house, client = self.open()
-        self.breaks("gateway.serving.answer.Answer", "begin")
+        self.breaks("gateway.serving.answer.Answer", "tell")
         client.sends(post(HELLO))
         house.provider.answers(ANSWER)
         self.assert_500(house, client.received())

@@ -497,6 +497,21 @@ class KeyTests(PursuitTestCase):
         house.provider.answers(ANSWER)
         self.assertEqual(self.tried(house)[0], ("a", "open"))
 
+    def test_with_nobody_else_to_ask_a_dead_one_is_asked_with_all_the_same(self) -> None:
+        alone = "rules: [{backendRefs: [{providerHost: a.example}]}]"
+        house, client = self.open(provider("a", self.POOL) + route("demo", alone))
+        client.sends(post(HELLO))
+        house.provider.answers(error_answer(401))
+        house.clock.advance(0)
+        house.provider.answers(error_answer(401))
+        self.assertIn(b"HTTP/1.1 401 ", client.received())
+        client.sends(post(HELLO))
+        house.provider.answers(error_answer(403))
+        self.assertIn(b"HTTP/1.1 403 ", client.received())
+        client.sends(post(HELLO))
+        house.provider.answers(ANSWER)
+        self.assertIn(b"HTTP/1.1 200 ", client.received())
+
     def test_a_changed_file_is_a_new_key(self) -> None:
         house, client = self.open(self.CONF)
         client.sends(post(HELLO))

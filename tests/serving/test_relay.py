@@ -204,6 +204,21 @@ class FromStartTests(ContinuationTestCase):
         self.assertEqual(house.counted, {("499", "client_left"): 1})
         self.assert_nothing_is_left(house)
 
+    def test_a_done_without_a_reason_is_not_believed_where_somebody_else_can_be_asked(self) -> None:
+        begun = STREAM + b"".join(EVENTS[:3]) + DONE
+        house, client = self.client_of(failing(), STREAMED)
+        house.provider.answers(begun)
+        self.assertEqual(self.asked(house), "ab")
+        self.at(house, "b").answers(second(*TEXT))
+        self.assert_whole(house, client, by="b")
+        for alone in (failing(providers="a"), failing("onStreamBreak: error")):
+            house, client = self.client_of(alone, STREAMED)
+            house.provider.answers(begun)
+            self.assertEqual(
+                text_of(parts(client.received())[2]), ("The quick brown fox ", ["first"] * 3, True, False)
+            )
+            self.assertEqual(self.asked(house), "a")
+
     def test_a_malformed_event_is_passed_over(self) -> None:
         house, client = self.client_of(failing(), STREAMED)
         house.provider.answers(STREAM + EVENTS[1] + event(b'{"choices": [') + b"".join(EVENTS[2:]))

@@ -114,7 +114,10 @@ class TheLineTests(AccessLogTestCase):
                 duration_ms=812.4,
                 time_to_head_ms=300.0,
                 attempts=2,
-                tried=[Tried("other", "", "silent", None, 0.25), Tried("dashscope-qwen", "main", "ok", 200, 0.5)],
+                tried=[
+                    Tried("other", "", "silent", None, 0.25),
+                    Tried("dashscope-qwen", "main", "ok", 200, 0.5),
+                ],
                 provider_request_id="p1",
                 detail="first provider reset",
             )

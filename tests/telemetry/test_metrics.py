@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from gateway import __version__
+from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.messages import TokenUsage
 from gateway.snapshot.tables import SeriesLabels
 from gateway.telemetry.families import BUCKET_NAMES, BUCKETS, FAMILIES, Kind
@@ -169,7 +170,10 @@ def test_build_and_process(registry: CollectorRegistry, metrics: Metrics) -> Non
 
 def filled(registry: CollectorRegistry) -> None:
     """Give every family a sample."""
-    metrics = Metrics(registry, upstream_connections=lambda: {("acme", "a", "idle"): 1})
+    standing = KeyStanding("acme", "a", "main", BreakerStanding.OPEN, is_usable=True)
+    metrics = Metrics(
+        registry, upstream_connections=lambda: {("acme", "a", "idle"): 1}, keys=lambda: [standing]
+    )
     metrics.series(VIP, "ci").finished(200, Outcome.OK, 0.8, TokenUsage(input=20, output=100))
     metrics.attempted(VIP, "ok")
     metrics.hedged(VIP, won=True)

@@ -27,7 +27,7 @@ def provider(
     dialect: str = "openAIConfig",
     **more: Any,
 ) -> dict[str, Any]:
-    """An LLMProvider.  However often it fails, it is asked again: tests share gateways, and one's faults are not another's.
+    """An LLMProvider, asked again however often it has failed: tests share gateways, not each other's faults.
 
     :param port: of 127.0.0.1, where it is; None for one that needs none.
     :param tls: None speaks plain HTTP.

@@ -92,6 +92,6 @@ def test_a_client_that_leaves_before_there_is_a_connection_ends_the_connecting(g
         with Client(gateway.address) as client:
             client.send(request())
             never_shakes_hands.wait_until(lambda: never_shakes_hands.connections == 1)
-        gateway.wait_for_log(r'"code":499,"outcome":"client_left"[^\n]*"attempts":0')
+        gateway.wait_for_log(r'"code":499,"outcome":"client_left"[^\n]*"attempts":1')
         assert gateway.count("llmgateway_requests_total", code="499", provider="provider-test") == before + 1
         assert gateway.count("llmgateway_upstream_connections", state="pending") == 0

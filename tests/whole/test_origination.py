@@ -89,7 +89,7 @@ def test_a_bad_certificate_is_a_502_and_the_provider_hears_nothing(
     assert (reply.status, reply.error) == (502, "provider_tls_failed")
     assert exchange["outcome"] == "provider_failed"
     assert reason in reply.json()["error"]["message"] + exchange["detail"]
-    assert exchange["attempts"] == 0
+    assert exchange["attempts"] == 1
     assert running.connections == 1
     assert running.requests == []
     assert KEY not in gateway.log

@@ -187,16 +187,18 @@ def test_what_links_lead_to_and_secrets_elsewhere_are_watched(tmp_path: Path) ->
             eventually(uses_the_new_key)
 
 
-def test_permissions_are_taken_and_given_back(gateway: Gateway) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
-    for path in (gateway.conf / "a.yaml", gateway.conf):
-        mode = path.stat().st_mode
-        path.chmod(0)
-        eventually(lambda: config(gateway)["problems"] != [])
-        assert model(gateway) == "old"
-        path.chmod(mode)
-        eventually(lambda: config(gateway)["problems"] == [])
+def test_permissions_are_taken_and_given_back(tmp_path: Path) -> None:
+    # Root reads whatever it likes, unless it is started without that capability.
+    may_not = "-dac_override,-dac_read_search"
+    within = ("setpriv", f"--bounding-set={may_not}", f"--inh-caps={may_not}") if os.geteuid() == 0 else ()
+    with Gateway(tmp_path / "run", {"a.yaml": conf("old")}, within=within) as gateway:
+        for path in (gateway.conf / "a.yaml", gateway.conf):
+            mode = path.stat().st_mode
+            path.chmod(0)
+            eventually(lambda: config(gateway)["problems"] != [])
+            assert model(gateway) == "old"
+            path.chmod(mode)
+            eventually(lambda: config(gateway)["problems"] == [])
 
 
 def test_without_errors_or_not_at_all(tmp_path: Path) -> None:
@@ -286,10 +288,8 @@ BROKEN = {
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
 def test_what_is_no_document_harms_nobody(content: bytes, broken_gateway: Gateway) -> None:
     gateway = broken_gateway
-    before = gateway.log.count("configuration ")
     (gateway.conf / "b.yaml").write_bytes(content)
-    eventually(lambda: gateway.log.count("configuration ") > before)
-    assert any("conf.d/b.yaml:" in each for each in config(gateway)["problems"])  # type: ignore[attr-defined]
+    eventually(lambda: any("conf.d/b.yaml:" in each for each in config(gateway)["problems"]))  # type: ignore[attr-defined]
     assert model(gateway) == "old"
     (gateway.conf / "b.yaml").unlink()
     eventually(lambda: config(gateway)["problems"] == [])

@@ -55,12 +55,13 @@ def test_as_a_provider_on_a_port_of_its_own(tmp_path: Path) -> None:
             assert streamed.whole
             assert streamed.body.endswith(b"data: [DONE]\n\n")
 
-            assert ask(gateway.address, x_simulate="status=429, retry-after=7").headers["retry-after"] == "7"
             for end in ("close", "reset"):
                 assert ask(gateway.address, x_simulate=end).error == "provider_reset"
             assert ask(gateway.address, STREAM, x_simulate="cut-after=2").whole is False
             stalled = ask(gateway.address, STREAM, x_simulate="stall-after=2")
             assert b"provider_idle_timeout" in stalled.body
+            # The last, for the only key has to rest now.
+            assert ask(gateway.address, x_simulate="status=429, retry-after=7").headers["retry-after"] == "7"
 
 
 @pytest.fixture(scope="module")
@@ -170,9 +171,7 @@ def test_providers_of_one_gateway_misbehave_each_in_its_own_way(tmp_path: Path) 
         assert [ask(gateway.address, host="refusing.test").status for _ in range(2)] == [418, 418]
         assert ask(gateway.address, host="by-model.test").status == 420
         assert ask(gateway.address, host="well.test").status == 200
-        cut = ask(gateway.address, host="cut.test")
-        with pytest.raises(ValueError, match=r"Expecting value|Unterminated"):
-            cut.json()
+        assert ask(gateway.address, host="cut.test").error == "provider_answer_cut"
 
 
 def test_a_client_cannot_forge_what_configuration_says(tmp_path: Path) -> None:
