@@ -20,6 +20,7 @@ from openai import APIConnectionError, DefaultHttpxClient, OpenAI
 from tests.fakes.certificates import DAY, Identity, root
 from tests.whole.clients import CHAT, STREAM, Client, Reply, request
 from tests.whole.documents import documents, provider, route, rule, settings, simulated
+from tests.whole.misbehaving import EVENT
 from tests.whole.providers import Conversation, Provider, answer, chunk, stream_head
 from tests.whole.running import PATIENCE, Gateway
 
@@ -372,7 +373,7 @@ def test_a_client_that_leaves_without_a_word_is_noticed(house: House) -> None:
     left: list[bool] = []
 
     def converse(conversation: Conversation) -> None:
-        conversation.send(stream_head() + chunk(b"data: {}\n\n"))
+        conversation.send(stream_head() + chunk(EVENT))
         left.append(conversation.wait_until_left())
 
     house.provider.answering = converse
@@ -463,15 +464,19 @@ def test_an_authority_that_is_taken_away_is_believed_no_more(tmp_path: Path) -> 
 
 # -- start and stop -------------------------------------------------------------------------------------
 
+LAST_EVENTS = (
+    b'data: {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+)
+
 
 def test_streams_end_before_the_gateway_does(tmp_path: Path) -> None:
     AUTHORITY.issue(LOCALHOST).write(tmp_path, "server")
     stopping: list[bool] = []
 
     def converse(conversation: Conversation) -> None:
-        conversation.send(stream_head() + chunk(b"data: {}\n\n"))
+        conversation.send(stream_head() + chunk(EVENT))
         backend.wait_until(lambda: stopping == [True])
-        conversation.send(chunk(b"data: [DONE]\n\n") + chunk(b""))
+        conversation.send(chunk(LAST_EVENTS) + chunk(b""))
 
     listen = [f"tls:0:interface=127.0.0.1:{FILES}"]
     with (
@@ -487,7 +492,7 @@ def test_streams_end_before_the_gateway_does(tmp_path: Path) -> None:
             with backend._changed:
                 stopping.append(True)
                 backend._changed.notify_all()
-            assert client.chunk() == b"data: [DONE]\n\n"
+            assert client.chunk() == LAST_EVENTS
             assert client.chunk() == b""
         assert gateway.process.wait(PATIENCE) == 0
 
