@@ -107,6 +107,7 @@ class _Stream:
         self.error: str | None = None
         self.done = False
         ids: set[str] = set()
+        broken = ""
         for event in body.decode().split("\n\n"):
             lines = event.split("\n")
             data = "\n".join(line[5:].strip() for line in lines if line.startswith("data:"))
@@ -120,7 +121,9 @@ class _Stream:
             try:
                 said = json.loads(data)
             except ValueError:
-                raise ValueError(f"an event that is no JSON: {data[:40]!r}") from None
+                # Too large to be held, it passed in pieces: where it is cut, an error must follow.
+                broken = broken or data
+                continue
             if "error" in said:
                 self.error = _told(said) or "without words"
                 continue
@@ -128,6 +131,8 @@ class _Stream:
             for choice in said["choices"]:
                 self.text += choice["delta"].get("content") or ""
                 self.reason = choice["finish_reason"] or self.reason
+        if broken and self.error is None:
+            raise ValueError(f"an event that is no JSON: {broken[:40]!r}")
         if len(ids) > 1:
             raise ValueError(f"{len(ids)} ids in one stream")
 

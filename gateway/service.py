@@ -315,5 +315,5 @@ class GatewayService(Service):
 
 def _downstream_limits(settings: GatewaySettings) -> DownstreamLimits:
     """The wire's limits with what the Gateway document sets."""
-    written = {name: value for name, value in asdict(settings).items() if value is not None}
-    return evolve(DownstreamLimits(), **written)
+    limits = asdict(settings, filter=lambda each, value: value is not None and each.name != "attempt_headers")
+    return evolve(DownstreamLimits(), **limits)

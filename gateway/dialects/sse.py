@@ -134,7 +134,7 @@ class EventFilter(ABC):
 
     def flush(self) -> bytes:
         """The stream has ended: get what is still held, which is judged as if its blank line had come."""
-        held, self._held, self._seam = self._held, b"", b""
+        held, self._held = self._held, b""
         return self._judged(held)
 
     def _pass_held(self) -> bytes:

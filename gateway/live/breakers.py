@@ -10,6 +10,9 @@ from gateway.snapshot.tables import Backend, BreakerName, ProviderKey
 
 _NEW = Closed()
 
+# By itself: looking a member up in its Enum costs as much as a call.
+_FAILURE = Outcome.FAILURE
+
 
 class Breakers:
     """One breaker for each key of a provider.  What was never in trouble takes no room."""
@@ -35,7 +38,7 @@ class Breakers:
         self, backend: Backend, key: ProviderKey, outcome: Outcome, now: float, *, probe: bool
     ) -> None:
         """A request that began has ended; said once for each."""
-        if not self.in_trouble and outcome is not Outcome.FAILURE and backend.outlier.failure_percent is None:
+        if not self.in_trouble and outcome is not _FAILURE and backend.outlier.failure_percent is None:
             return  # nothing is remembered of a success
         breaker = self.in_trouble.get(key.breaker_name, _NEW)
         self._remember(key.breaker_name, breaking.report(breaker, outcome, backend.outlier, now, probe))

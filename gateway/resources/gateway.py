@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from gateway.resources.problems import Places
-from gateway.resources.shapes import Duration, Field, Record, Values, WholeNumber, as_mapping
+from gateway.resources.shapes import Boolean, Duration, Field, Record, Values, WholeNumber, as_mapping
 from gateway.resources.timeouts import UPSTREAM_TIMEOUTS
 
 
@@ -23,6 +23,8 @@ class GatewayDocument:
     """For clients, of head, body and keepAlive; in seconds."""
     upstream_timeouts: Mapping[str, float]
     """For all providers, as `Timeouts` names them; in seconds."""
+    attempt_headers: bool | None
+    """Whether answers tell how they came about; None where nothing was written."""
     places: Places = field(eq=False, repr=False)
 
 
@@ -54,6 +56,11 @@ GATEWAY_SPEC = Record(
         Field(
             "upstreamTimeouts", UPSTREAM_TIMEOUTS, "How long providers may take, where nothing else says so."
         ),
+        Field(
+            "attemptHeaders",
+            Boolean(),
+            "Whether answers have x-llmgateway-attempts and -backend; true unless written.",
+        ),
     )
 )
 
@@ -65,5 +72,6 @@ def gateway_of(values: Values, places: Places) -> GatewayDocument:
         limits=values["limits"] or nothing,
         timeouts=values["timeouts"] or nothing,
         upstream_timeouts=values["upstreamTimeouts"] or nothing,
+        attempt_headers=values["attemptHeaders"],
         places=places,
     )

@@ -5,8 +5,20 @@ exchange    the life of one request, phase by phase; the only file that knows th
 outgoing    original + backend -> the request to send, secrets still wrapped
 recognition who is asking, once for each request
 routing     head -> route -> rule, or the refusal that the client is told; pure
+pursuit     all attempts for one request, until one brings content or none is left to be made
+candidates  whom to ask, in order
+attempts    all attempts for one request, started and counted
 attempt     one try at one backend; ends in facts
+faults      what an attempt ended in -> the facts that policies decide by
+patience    how long a client is kept waiting, and when a second backend is asked
+last_word   what a client is told if nobody answers
+relay       the client's answer from its first content on; a stream that breaks goes on elsewhere
+sequel      whom to ask for the rest of a stream that broke, and how that becomes part of it
+mirroring   copies of requests whose answers are thrown away
+provider_answer one attempt's answer: read along, cleaned, held until somebody wants it
+inflating   a body that is compressed although nobody asked for it
 answer      the client's side: the one place that writes to it
+surroundings what every exchange uses
 upload      a request body that is streamed through
 models      GET …/models, answered from the route
 refusals    a GatewayError -> an error body in the client's dialect

@@ -19,7 +19,16 @@ _WAITING = b": waiting\n\n"
 class Answer:
     """What one client is told."""
 
-    __slots__ = ("_connection", "_head", "_request_id", "begun", "body_bytes", "is_stream", "status")
+    __slots__ = (
+        "_connection",
+        "_head",
+        "_request_id",
+        "begun",
+        "body_bytes",
+        "is_stream",
+        "status",
+        "tells_more",
+    )
 
     def __init__(self, connection: DownstreamConnection, request_id: bytes) -> None:
         self._connection = connection
@@ -34,6 +43,8 @@ class Answer:
         """It is told in server-sent events."""
         self.body_bytes = 0
         """Bytes of the body so far."""
+        self.tells_more = True
+        """It says how it came about (`attemptHeaders` of the Gateway document)."""
 
     def refuse(self, error: GatewayError) -> None:
         """End with an error of our own: as an answer, or as the last event of a stream that has begun."""
@@ -54,7 +65,11 @@ class Answer:
 
         :param more: what is told of how it came about.
         """
-        self.respond(answer.status, [*answer.headers, *more], answer.release())
+        self.hand_on(answer.status, answer.headers, answer.release(), more)
+
+    def hand_on(self, status: int, headers: Headers, body: bytes, more: Headers) -> None:
+        """Hand on what a provider said, whole; `more` as for `tell`."""
+        self.respond(status, [*headers, *more] if self.tells_more else headers, body)
 
     def begin(self, answer: ProviderAnswer, more: Headers) -> None:
         """Commit the head of a provider's answer; it leaves with what is relayed next.
@@ -64,7 +79,14 @@ class Answer:
         self.begun = True
         self.status = answer.status
         self.is_stream = answer.watcher is not None
-        self._head = [*answer.headers, *more, (b"x-request-id", self._request_id)], answer.length
+        self._head = (
+            [
+                *answer.headers,
+                *(more if self.tells_more else ()),
+                (b"x-request-id", self._request_id),
+            ],
+            answer.length,
+        )
 
     def keep_waiting(self) -> None:
         """Tell a client that waits for a stream that it is not forgotten.

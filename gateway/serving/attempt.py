@@ -46,6 +46,9 @@ LAST_CHUNK_SECONDS = 1.0
 
 _NOBODY = _Nobody()
 
+# By itself: looking a member up in its Enum costs as much as a call.
+_SUCCESS = Outcome.SUCCESS
+
 
 class Attempt:
     """Sends a request to one backend and tells the observer what comes of it.
@@ -132,6 +135,15 @@ class Attempt:
             breakers = self._surroundings.live.breakers
             breakers.report(self.backend, self.key, outcome, now, probe=self._is_probe)
 
+    def succeed(self, now: float) -> None:
+        """It has brought all that is wanted; only the end of the body may be missing.  The observer hears no more."""
+        self.conclude(_SUCCESS, now)
+        self.observer = _NOBODY
+        if self._connection is not None:
+            self._connection.resume()
+            self._lingers_until = now + LAST_CHUNK_SECONDS
+            self._surroundings.sweep.watch(self)
+
     def content_came(self) -> None:
         """The client is being shown its answer; a probe has proved by this what it was sent for."""
         if self._is_probe:
@@ -146,14 +158,6 @@ class Attempt:
         connection = self._disconnected()
         if connection is not None:
             connection.abort()
-
-    def linger(self) -> None:
-        """It has brought all that is wanted; only the end of the body may be missing.  The observer hears no more."""
-        self.observer = _NOBODY
-        if self._connection is not None:
-            self._connection.resume()
-            self._lingers_until = self._surroundings.sweep.seconds() + LAST_CHUNK_SECONDS
-            self._surroundings.sweep.watch(self)
 
     def swept(self, now: float) -> None:
         """Look whether the end has been waited for long enough."""

@@ -104,9 +104,7 @@ class Attempts:
 
     def succeeded(self, attempt: Attempt) -> None:
         """This one has brought all there is."""
-        now = self._end(attempt, OK, attempt.answer.status)
-        attempt.conclude(Outcome.SUCCESS, now)
-        attempt.linger()
+        attempt.succeed(self._end(attempt, OK, attempt.answer.status))
 
     def cancel(self, attempt: Attempt) -> None:
         """Nobody wants this one any more, whatever it would have brought."""

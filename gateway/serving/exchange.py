@@ -101,6 +101,8 @@ class Exchange:
             snapshot = surroundings.current.snapshot
             self._client = client = client_of(snapshot, head, connection, surroundings.wall_clock)
             self._route = route_of(snapshot, head, connection.listener, surroundings.via, client)
+            if snapshot is not None:
+                self._answer.tells_more = snapshot.settings.attempt_headers is not False
             self._operation = operation_of_head(head)
             if self._operation in _ASK_FOR_MODELS:
                 self._answer_models(self._route, self._operation)

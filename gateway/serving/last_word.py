@@ -16,7 +16,7 @@ _TELLING = (
 
 
 class LastWord:
-    """What has failed so far for one request."""
+    """What has failed so far for one request; it is made for the first failure."""
 
     __slots__ = ("_error", "_fault", "refused")
 
@@ -25,11 +25,6 @@ class LastWord:
         """The last one to which a provider answered with an error."""
         self._fault = Fault.OPEN
         self._error: GatewayError | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        """Nobody was even asked."""
-        return self.refused is None and self._error is None
 
     def note(self, fault: Fault, error: GatewayError) -> None:
         """An attempt has brought no answer."""
@@ -46,7 +41,7 @@ class LastWord:
             answer.break_off(said.error_event())
             return Outcome.ANSWER_CUT, None
         status, headers, body = said.shown_error()
-        answer.respond(status, [*headers, *attempts.headers(self.refused)], body)
+        answer.hand_on(status, headers, body, attempts.headers(self.refused))
         return outcome_of_answer(status), None
 
 

@@ -32,11 +32,6 @@ class Patience:
         comments = self._keep_alive is not None and original.wants_stream(chosen)
         self._comment_at = now + self._keep_alive if comments and self._keep_alive is not None else None
 
-    @property
-    def watches(self) -> bool:
-        """There is anything to look at the clock for."""
-        return not (self._deadline is None and self._hedge_at is None and self._comment_at is None)
-
     def seconds_left(self, now: float) -> float | None:
         """For all of it; None where nothing limits it."""
         return None if self._deadline is None else self._deadline - now

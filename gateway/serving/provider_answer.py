@@ -70,10 +70,8 @@ class ProviderAnswer:
         "_inflating",
         "_is_encoded",
         "_keeps_text",
-        "_keeps_usage_chunk",
         "_kept",
-        "_needs_reason",
-        "_reads_json",
+        "_original",
         "backend",
         "done",
         "ended",
@@ -95,14 +93,10 @@ class ProviderAnswer:
         :param keeps_text: if it is a stream, it may have to be continued.
         :param splice: makes its events part of another answer's stream.
         """
-        envelope = original.envelope
         self.backend = backend
         self.splice = splice
-        self._keeps_usage_chunk = envelope is not None and envelope.include_usage
+        self._original = original
         self._keeps_text = keeps_text
-        # What a Responses answer calls its error is one of the answer's own fields.
-        self._reads_json = original.operation is not Operation.RESPONSES
-        self._needs_reason = original.operation in (Operation.CHAT, Operation.COMPLETIONS)
         self.kind = _NOTHING
         self.status = 0
         """0 before the head."""
@@ -150,7 +144,7 @@ class ProviderAnswer:
                 events += watcher.flush()
             if events:
                 self._take_events(events)
-            if watcher.finished and self._needs_reason and watcher.finish_reason is None:
+            if watcher.finished and watcher.finish_reason is None:
                 self._doubt()
             if not self.has_content:
                 complete = watcher.whole and (ended or watcher.finished)
@@ -173,7 +167,7 @@ class ProviderAnswer:
                 self.has_content = True
             else:
                 facts = self.facts()
-                self.has_content = not facts.cut and (facts.error is None or not self._reads_json)
+                self.has_content = not facts.cut and (facts.error is None or self._may_tell_of_errors)
         elif self.kind is _BYTES:
             self.has_content = ended or body != b""
 
@@ -181,7 +175,8 @@ class ProviderAnswer:
         """A stream said that it is complete and not why: whoever relays it decides what that is worth."""
         watcher = self.watcher
         assert watcher is not None
-        if watcher.has_content and watcher.error is None and not self.done:
+        gives_reasons = self._original.operation in (Operation.CHAT, Operation.COMPLETIONS)
+        if gives_reasons and watcher.has_content and watcher.error is None and not self.done:
             *events, self.done = events_of(self.release())
             self._held += events
 
@@ -234,8 +229,11 @@ class ProviderAnswer:
         elif content_type.startswith(b"text/event-stream"):
             self.kind = _STREAM
             self.length = None
+            envelope = self._original.envelope
             self.watcher = backend.dialect.stream_watcher(
-                self._keeps_usage_chunk, keep_text=self._keeps_text, withhold_error=True
+                envelope is not None and envelope.include_usage,
+                keep_text=self._keeps_text,
+                withhold_error=True,
             )
         elif b"json" in content_type:
             self.kind = _WHOLE
@@ -252,6 +250,11 @@ class ProviderAnswer:
         self._held_bytes += len(events)
 
     # -- what it says ----------------------------------------------------------------------------------
+
+    @property
+    def _may_tell_of_errors(self) -> bool:
+        """What a Responses answer calls its error is one of its own fields, and no failure to answer."""
+        return self._original.operation is Operation.RESPONSES
 
     @property
     def disagrees(self) -> bool:
@@ -284,7 +287,7 @@ class ProviderAnswer:
                 self._error = self.backend.dialect.read_error(self.status, text)
             elif self.watcher is not None:
                 self._error = self.watcher.error
-            elif self.ended and self._kept is not None and self._reads_json:
+            elif self.ended and self._kept is not None and not self._may_tell_of_errors:
                 self._error = self.facts().error
         return self._error
 

@@ -21,7 +21,7 @@ from gateway.policy.retrying import Again, Failure, Fault, HandOn, Onward, decid
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import Attempts
-from gateway.serving.candidates import Candidate, Candidates
+from gateway.serving.candidates import Candidates
 from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
 from gateway.serving.last_word import LastWord, refuse
 from gateway.serving.outgoing import Original
@@ -29,7 +29,7 @@ from gateway.serving.patience import Patience, overdue, request_timeout
 from gateway.serving.relay import Relay
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
-from gateway.snapshot.tables import Backend, RuleTable
+from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
 from gateway.telemetry.outcomes import Outcome, outcome_of_answer
 
 
@@ -50,12 +50,13 @@ class Pursuit:
 
     __slots__ = (
         "_answer",
-        "_candidates",
+        "_chosen",
         "_client_full",
         "_client_left",
         "_hedge",
         "_last_word",
         "_original",
+        "_others",
         "_over",
         "_owner",
         "_patience",
@@ -93,16 +94,20 @@ class Pursuit:
         self._owner = owner
         self._upload = upload
         self.attempts = Attempts(surroundings, original, upload, keeps_text=rule.continues)
-        self._candidates = Candidates(surroundings.live, rule, chosen, self.attempts)
-        self._last_word = LastWord()
-        self.backend = chosen
+        self.backend = self._chosen = chosen
         """Whose answer the client sees, or who was asked last."""
         self.content_at: float | None = None
         """Clock time at which the client was told the first of a provider's answer."""
+        self._patience: Patience | None = None
+        """None where nothing limits the request as a whole."""
+        self._others: Candidates | None = None
+        """None as long as all goes well."""
+        self._last_word: LastWord | None = None
+        """None as long as nothing has failed."""
         self._relay: Relay | None = None
         """Has the word from the first content on."""
         self._shown: Attempt | None = None
-        """Whose answer the client has got, whole and at once."""
+        """Whose answer or error the client has got, whole and at once."""
         self._hedge: Attempt | None = None
         self._waiting: IDelayedCall | None = None
         """The next try at a backend."""
@@ -113,11 +118,16 @@ class Pursuit:
 
     def start(self) -> None:
         """Ask the first backend."""
-        now = self._surroundings.sweep.seconds()
-        self._patience = Patience(self._original, self._rule, self.backend, now)
-        if self._patience.watches:
+        rule, chosen, now = self._rule, self._chosen, self._surroundings.sweep.seconds()
+        if chosen.timeouts.request is not None or rule.hedge_after is not None or rule.keep_alive is not None:
+            self._patience = Patience(self._original, rule, chosen, now)
             self.watch()
-        self._try(self.backend, now)
+        key = self._surroundings.live.keys.choose(chosen, now)
+        if key is not None:
+            self._ask(chosen, key, now)
+        else:
+            self.attempts.passed_over(chosen)
+            self._ask_next(now)
 
     def watch(self) -> None:
         """There are deadlines to be looked at."""
@@ -134,37 +144,39 @@ class Pursuit:
     @property
     def provider_request_id(self) -> bytes | None:
         """What the provider calls the request whose answer or error the client sees."""
-        shown = self._relay.speaker if self._relay is not None else self._shown or self._last_word.refused
+        shown = self._relay.speaker if self._relay is not None else self._shown
         return shown.answer.provider_request_id if shown is not None else None
 
     # -- whom to ask -----------------------------------------------------------------------------------
 
-    def _try(self, backend: Backend, now: float) -> None:
-        candidate = self._candidates.at(backend, now)
-        if candidate is not None:
-            self._ask(candidate, now)
-        else:
-            self._ask_next(now)
+    def _candidates(self) -> Candidates:
+        if self._others is None:
+            self._others = Candidates(self._surroundings.live, self._rule, self._chosen, self.attempts)
+        return self._others
 
     def _ask_next(self, now: float) -> None:
-        candidate = self._candidates.next(now)
+        candidate = self._candidates().next(now)
         if candidate is not None:
-            self._ask(candidate, now)
+            self._ask(*candidate, now)
         elif not self.attempts.running:
             self._give_up(now)
 
-    def _ask(self, candidate: Candidate, now: float) -> Attempt | None:
+    def _ask(self, backend: Backend, key: ProviderKey, now: float) -> Attempt | None:
         """Start an attempt; None where the provider cannot even be asked this."""
-        backend, key = candidate
         self.backend = backend
         if backend.timeouts.first_content is not None or self._rule.retries.per_try is not None:
             self.watch()
         try:
             return self.attempts.begin(backend, key, self, now)
         except GatewayError as error:
-            self._last_word.note(Fault.OPEN, error)
+            self._failures().note(Fault.OPEN, error)
             self._ask_next(now)
             return None
+
+    def _failures(self) -> LastWord:
+        if self._last_word is None:
+            self._last_word = LastWord()
+        return self._last_word
 
     # -- AttemptObserver, until the first content ----------------------------------------------------------
 
@@ -209,7 +221,7 @@ class Pursuit:
         self._relay = relay = Relay(
             self._surroundings, self._original, self._rule, self.attempts, answer, self
         )
-        relay.begin(attempt, self._candidates.left)
+        relay.begin(attempt, self._candidates().left)
         if self._over:
             return
         if error is not None:
@@ -236,9 +248,9 @@ class Pursuit:
         """
         self.attempts.failed(attempt, failure, verdict_on(failure, error))
         if error is None:
-            self._last_word.refused = attempt
+            self._failures().refused = attempt
         else:
-            self._last_word.note(failure.fault, error)
+            self._failures().note(failure.fault, error)
         if self.attempts.running:
             return  # the other one may still answer
         if self._client_left:
@@ -256,8 +268,8 @@ class Pursuit:
             failure,
             self._rule.retries,
             tries_here=self.attempts.at(backend),
-            last=not self._candidates.left,
-            seconds_left=self._patience.seconds_left(now),
+            last=not self._candidates().left,
+            seconds_left=self._patience.seconds_left(now) if self._patience is not None else None,
             fallback_on=self._rule.fallback_on,
             budget_left=live.budgets.allows_retry(backend.name, now),
             chance=surroundings.chance(),
@@ -275,21 +287,29 @@ class Pursuit:
 
     def _waited(self, backend: Backend) -> None:
         self._waiting = None
-        self._guarded(lambda: self._try(backend, self._surroundings.sweep.seconds()))
+        self._guarded(lambda: self._ask_again(backend, self._surroundings.sweep.seconds()))
+
+    def _ask_again(self, backend: Backend, now: float) -> None:
+        candidate = self._candidates().at(backend, now)
+        if candidate is not None:
+            self._ask(*candidate, now)
+        else:
+            self._ask_next(now)
 
     def _give_up(self, now: float) -> None:
         """Nobody answers: tell the client."""
-        if not self._last_word.is_empty:
-            if self._last_word.refused is not None:
-                self.backend = self._last_word.refused.backend
+        if self._last_word is not None:
+            self._shown = self._last_word.refused
+            if self._shown is not None:
+                self.backend = self._shown.backend
                 self.content_at = now
             self._end(*self._last_word.tell(self._answer, self.attempts))
             return
-        candidate = self._candidates.last_resort(now)
+        candidate = self._candidates().last_resort(now)
         if candidate is not None:
-            self._ask(candidate, now)
+            self._ask(*candidate, now)
         else:
-            self._end(*refuse(self._answer, self._candidates.nobody(now)))
+            self._end(*refuse(self._answer, self._candidates().nobody(now)))
 
     # -- the client's side -------------------------------------------------------------------------------------
 
@@ -309,8 +329,11 @@ class Pursuit:
             self._end(Outcome.CLIENT_LEFT, None)
             return
         self._client_left = True
-        self._patience.client_left(self._surroundings.sweep.seconds())
-        self.watch()
+        now = self._surroundings.sweep.seconds()
+        if self._patience is None:
+            self._patience = Patience(self._original, self._rule, self._chosen, now)
+            self.watch()
+        self._patience.client_left(now)
         if self._relay is not None:
             self._relay.continues = False
         self.client_drained()
@@ -335,7 +358,7 @@ class Pursuit:
         self._guarded(lambda: self._look(now))
 
     def _look(self, now: float) -> None:
-        if self._patience.is_over(now):
+        if self._patience is not None and self._patience.is_over(now):
             self._out_of_time()
         elif self._relay is not None:
             self._relay.look(now)
@@ -347,12 +370,12 @@ class Pursuit:
             error = overdue(attempt, self._rule.retries.per_try, now)
             if error is not None:
                 self.attempt_failed(attempt, error)
-        if self._over or self._relay is not None:
+        if self._over or self._relay is not None or self._patience is None:
             return
         if len(self.attempts.running) == 1 and self._patience.wants_hedge(now):
-            candidate = self._candidates.next(now)
+            candidate = self._candidates().next(now)
             if candidate is not None:
-                self._hedge = self._ask(candidate, now)
+                self._hedge = self._ask(*candidate, now)
         if not self._over and self._patience.wants_comment(now):
             self._answer.keep_waiting()
 
@@ -384,5 +407,7 @@ class Pursuit:
     def _end(self, outcome: Outcome, error: GatewayError | None) -> None:
         if self._client_left:
             outcome = Outcome.CLIENT_LEFT
-        self.abandon()
+        self._over = True
+        if self._watched or self.attempts.running or self._waiting is not None:
+            self.abandon()
         self._owner.pursuit_ended(outcome, error)

@@ -80,4 +80,5 @@ def _settings(gateway: GatewayDocument | None) -> GatewaySettings:
         head_seconds=timeouts.get("head"),
         body_seconds=timeouts.get("body"),
         keep_alive_seconds=timeouts.get("keepAlive"),
+        attempt_headers=gateway.attempt_headers,
     )

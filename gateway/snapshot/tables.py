@@ -343,6 +343,8 @@ class GatewaySettings:
     head_seconds: float | None = None
     body_seconds: float | None = None
     keep_alive_seconds: float | None = None
+    attempt_headers: bool | None = None
+    """Answers tell how they came about; None is true."""
 
 
 @frozen(eq=False)

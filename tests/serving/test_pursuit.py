@@ -7,7 +7,7 @@ import json
 from gateway.errors import GatewayError
 from gateway.messages import Destination
 from tests.fakes.client import Client
-from tests.fakes.conf import provider, route
+from tests.fakes.conf import gateway, provider, route
 from tests.fakes.house import (
     ANSWER,
     HELLO,
@@ -525,3 +525,42 @@ class KeyTests(PursuitTestCase):
             keys.add(self.key(house))
             house.provider.answers(ANSWER)
         self.assertEqual(keys, {b"sk-number-1-b", b"sk-number-two"})
+
+
+class HeadersTests(PursuitTestCase):
+    def test_an_operator_may_keep_attempts_to_himself(self) -> None:
+        for answered in (ANSWER, error_answer(400), STREAM + said("x") + stopped() + DONE):
+            house, client = self.client_of(failing() + gateway("attemptHeaders: false"), STREAMED)
+            house.provider.answers(answered)
+            self.assertNotIn(b"x-llmgateway-attempts", client.received())
+            self.assertEqual(house.record.attempts, 1)
+
+
+class UploadTests(PursuitTestCase):
+    """A body that is streamed through can go elsewhere until some of it was sent."""
+
+    LINES = (b"Content-Type: multipart/form-data; boundary=x", b"Content-Length: 6")
+    HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: demo\r\n%b\r\n\r\n" % b"\r\n".join(LINES)
+
+    def begun(self) -> tuple[House, Client]:
+        house, client = self.open(failing())
+        client.sends(self.HEAD)
+        return house, client
+
+    def test_before_its_first_byte(self) -> None:
+        house, client = self.begun()
+        house.provider.resets()
+        house.clock.advance(0)
+        house.provider.resets()
+        client.sends(b"abc")
+        client.sends(b"def")
+        self.assertTrue(self.at(house, "b").received().endswith(b"\r\n\r\nabcdef"))
+        house.provider.answers(ANSWER)
+        self.assert_answered(house, client, by="b", attempts=3)
+
+    def test_not_after_it(self) -> None:
+        house, client = self.begun()
+        client.sends(b"abc")
+        house.provider.answers(error_answer(500))
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 500 "))
+        self.assertEqual(self.asked(house), "a")
