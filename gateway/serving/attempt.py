@@ -152,6 +152,7 @@ class Attempt:
     def cancel(self) -> None:
         """End it, in whatever phase it is; the observer hears nothing more."""
         self.conclude(Outcome.ABANDONED, self._surroundings.sweep.seconds())
+        self.observer = _NOBODY
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None

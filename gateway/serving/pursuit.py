@@ -411,3 +411,5 @@ class Pursuit:
         if self._watched or self.attempts.running or self._waiting is not None:
             self.abandon()
         self._owner.pursuit_ended(outcome, error)
+        # A pursuit and its relay know each other: let go, so that both are freed without the collector.
+        self._relay = None

@@ -241,6 +241,16 @@ class FallbackTests(PursuitTestCase):
         self.assertTrue(client.received().startswith(b"HTTP/1.1 500 "))
         self.assertEqual(self.asked(house), "a")
 
+    def test_retries_are_counted_against_it_and_fallbacks_are_not(self) -> None:
+        house, client = self.client_of(failing())
+        for name in "aab":
+            self.at(house, name).answers(error_answer(500))
+            house.clock.advance(0)
+        self.at(house, "b").answers(ANSWER)
+        client.received()
+        budgets = [house.live.budgets._ledgers["default", name].settled() for name in "ab"]
+        self.assertEqual([(each.requests, each.retries) for each in budgets], [(1.0, 1.0), (1.0, 1.0)])
+
     def test_waiting_ends_with_its_client(self) -> None:
         house, client = self.client_of(failing())
         house.provider.answers(error_answer(429, "", b"Retry-After: 3"))

@@ -197,6 +197,19 @@ class FromStartTests(ContinuationTestCase):
         self.assertNotIn(b"[DONE]", received)
         self.assertEqual(house.counted, {("200", "answer_cut"): 1})
 
+    def test_a_client_that_is_slow_paces_whoever_speaks(self) -> None:
+        house, client = self.client_of(failing(), STREAMED)
+        client.takes_nothing()
+        house.provider.answers(self.BEGUN + said("x" * 100_000))
+        self.assertEqual(self.at(house, "a").transport.producerState, "paused")
+        house.provider.resets()
+        self.at(house, "b").answers(STREAM + said("The quick brown fox " + "x" * 100_000 + "y"))
+        self.assertEqual(self.at(house, "b").transport.producerState, "paused")
+        client.takes_again()
+        self.assertEqual(self.at(house, "b").transport.producerState, "producing")
+        self.at(house, "b").answers(stopped() + DONE)
+        self.assertTrue(text_of(parts(client.received())[2])[2])
+
     def test_a_client_that_leaves_meanwhile(self) -> None:
         house, client = self.broken(self.BEGUN)
         client.leaves()
