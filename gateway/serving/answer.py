@@ -65,10 +65,11 @@ class Answer:
 
         :param more: what is told of how it came about.
         """
-        self.hand_on(answer.status, answer.headers, answer.release(), more)
+        headers = [*answer.headers, *more] if self.tells_more else answer.headers
+        self.respond(answer.status, headers, answer.release())
 
-    def hand_on(self, status: int, headers: Headers, body: bytes, more: Headers) -> None:
-        """Hand on what a provider said, whole; `more` as for `tell`."""
+    def tell_error(self, status: int, headers: Headers, body: bytes, more: Headers) -> None:
+        """Hand on a provider's error, as `ProviderAnswer.shown_error` has it; `more` as for `tell`."""
         self.respond(status, [*headers, *more] if self.tells_more else headers, body)
 
     def begin(self, answer: ProviderAnswer, more: Headers) -> None:
@@ -79,14 +80,8 @@ class Answer:
         self.begun = True
         self.status = answer.status
         self.is_stream = answer.watcher is not None
-        self._head = (
-            [
-                *answer.headers,
-                *(more if self.tells_more else ()),
-                (b"x-request-id", self._request_id),
-            ],
-            answer.length,
-        )
+        shown = [*answer.headers, *more] if self.tells_more else answer.headers
+        self._head = [*shown, (b"x-request-id", self._request_id)], answer.length
 
     def keep_waiting(self) -> None:
         """Tell a client that waits for a stream that it is not forgotten.

@@ -39,7 +39,7 @@ class Attempts:
         self._begun: list[Attempt] = []
         self.running: list[Attempt] = []
         self.tried: list[Tried] = []
-        """Every attempt that has ended, and every backend that was passed over, in that order."""
+        """Every attempt that has ended, and every backend that was passed over, in that order, for the access log."""
 
     @property
     def number(self) -> int:
@@ -128,7 +128,8 @@ class Attempts:
         self.running.remove(attempt)
         surroundings, backend = self._surroundings, attempt.backend
         now = surroundings.sweep.seconds()
-        seconds = now - attempt.started
-        self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, round(seconds, 3)))
+        if surroundings.access_log is not None:
+            seconds = round(now - attempt.started, 3)
+            self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds))
         surroundings.metrics.attempted(backend.labels, outcome)
         return now

@@ -41,7 +41,7 @@ class LastWord:
             answer.break_off(said.error_event())
             return Outcome.ANSWER_CUT, None
         status, headers, body = said.shown_error()
-        answer.hand_on(status, headers, body, attempts.headers(self.refused))
+        answer.tell_error(status, headers, body, attempts.headers(self.refused))
         return outcome_of_answer(status), None
 
 
