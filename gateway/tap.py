@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from socket import AF_UNIX
@@ -21,7 +22,8 @@ from gateway.wire.tls_endpoint import server_endpoint
 DEFAULT_LISTEN = "tcp:8080:interface=127.0.0.1"
 DEFAULT_ADMIN = "tcp:9901:interface=127.0.0.1"
 
-_NAMED = re.compile(r"([A-Za-z0-9._-]+)=(.+)", re.DOTALL)
+_NAMED = re.compile(r"([^:=]+)=(.+)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _PLAIN_ADDRESS = re.compile(r"(?:([0-9.]+|\[[0-9A-Fa-f:.]+\])?:)?([0-9]+)")
 _LABEL = re.compile(r"([^=]+)=(.*)", re.DOTALL)
 
@@ -73,6 +75,8 @@ class Options(usage.Options):
         """Endpoint for clients, ENDPOINT or NAME=ENDPOINT; may be repeated. [default: tcp:8080:interface=127.0.0.1]"""
         named = _NAMED.fullmatch(value)
         name, endpoint = named.groups() if named else ("", value)
+        if name and not _NAME.fullmatch(name):
+            raise usage.UsageError(f"--listen: a name has letters, digits, `.`, `_` and `-`, unlike {name!r}")
         if name and name in (taken for taken, _ in self._listen):
             raise usage.UsageError(f"--listen: the name {name} is given twice")
         self._listen.append((name, endpoint))
@@ -113,6 +117,10 @@ class Options(usage.Options):
                 f"--conf: {conf} does not exist; `llmgateway init {conf}` writes an example there"
             )
         # Here and not above: listing twistd's plugins must not choose the reactor.
+        if sys.platform == "linux":
+            from gateway.wire.reactor import install
+
+            install()
         from twisted.internet import reactor
 
         listeners = tuple(
