@@ -5,6 +5,7 @@ The client's side:
 - `ports` – listening sockets, our own and inherited ones.
 - `listening` – the connections of one listener, made, counted and ended together.
 - `downstream` – a client's connection: requests in, answers out, one exchange at a time.
+- `request_receiving` – its reading half: heads, bodies, what is sent ahead, and how long each may take.
 - `exchanging` – what the floor above is asked: to take a request, and to answer it.
 - `request_parsing` – bytes to heads and bodies, a message at a time; every bound on size.
 - `repeated_head` – a head that its client sends again and again, understood once.
@@ -25,8 +26,10 @@ The provider's side:
 - `names` – the addresses of providers' names.
 - `tls`, `certificates` – connections that believe nobody by accident.
 - `upstream` – a provider's connection: one request, one answer.
+- `holding` – what such a connection asks of who has it: a receiver for an answer, a home in between.
+- `answer_failures` – why an answer will never be whole, as facts.
 - `answer_parsing` – a provider's bytes to heads and bodies.
-- `chunks` – a body in chunks.
+- `chunks` – bodies in chunks.
 - `memo` – what was made of lines that come again and again.
 
 Both sides:
@@ -37,4 +40,5 @@ Both sides:
 - `peer` – what the kernel knows of the other end.
 - `addresses` – addresses for people to read.
 - `sweep` – one coarse timer for all deadlines.
+- `counts` – what is counted for metrics, as plain numbers.
 """

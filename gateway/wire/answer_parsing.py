@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from gateway.messages import Headers, ResponseHead
-from gateway.wire.chunks import ChunkedBody
+from gateway.wire.chunks import ChunkedBodies
 from gateway.wire.limits import ANSWER_HEAD_BYTES, ANSWER_HEADERS, INFORMATIONAL_ANSWERS
 from gateway.wire.memo import Memo
 
@@ -49,10 +49,11 @@ class MalformedAnswerError(Exception):
 class AnswerParser:
     """Reads the answers of one connection, one after the other.
 
-    `expect` begins an answer, `feed` takes bytes, `closed` says that no more will come.
+    `expect` begins an answer, `feed` takes bytes; when no more will come, `ends_with_close` says what that means.
     """
 
     __slots__ = (
+        "_chunked_bodies",
         "_chunks",
         "_head_bytes",
         "_informational",
@@ -71,8 +72,10 @@ class AnswerParser:
         """The head so far, while it is incomplete."""
         self._informational = 0
         """1xx answers before this one."""
-        self._chunks: ChunkedBody | None = None
-        """The body, where it comes in chunks."""
+        self._chunked_bodies: ChunkedBodies | None = None
+        """Made for the first of them: a parser of llhttp's costs more than most bodies."""
+        self._chunks: ChunkedBodies | None = None
+        """The same, while the body at hand is one of them."""
         self._remaining: int | None = None
         """Bytes of the body that have not come yet; None where its length is not known."""
         self.fault: str | None = None
@@ -123,13 +126,18 @@ class AnswerParser:
         self.ended = remaining == 0
         return data
 
-    def closed(self, *, cleanly: bool) -> bool:
-        """The provider has closed: tell whether that ends the answer.
+    def ends_with_close(self, *, cleanly: bool) -> bool:
+        """Tell whether the answer is whole now that the provider has closed.
 
         Only an answer with neither length nor chunks ends so, and only if nothing suggests that it was cut
         (RFC 9112 §8): no reset, and over TLS a close_notify.
         """
         return cleanly and self.head is not None and self._remaining is None and self._chunks is None
+
+    def close(self) -> None:
+        """Nothing is read any more."""
+        if self._chunked_bodies is not None:
+            self._chunked_bodies.close()
 
     def _feed_head(self, data: bytes) -> bytes:
         """Read as much of this as belongs to a head.
@@ -200,7 +208,11 @@ class AnswerParser:
             length = 0
         elif not chunked and length is None:
             keep_alive = False
-        self._chunks = ChunkedBody() if chunked else None
+        chunks = None
+        if chunked:
+            chunks = self._chunked_bodies = self._chunked_bodies or ChunkedBodies()
+            chunks.begin()
+        self._chunks = chunks
         self._remaining = length
         self.ended = length == 0
         self.keep_alive = keep_alive

@@ -1,4 +1,4 @@
-"""The chunks of an answer's body taken apart (RFC 9112 §7.1), by llhttp."""
+"""The chunks of answers' bodies taken apart (RFC 9112 §7.1), by llhttp."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _SOME_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 """Brings llhttp to where chunks begin."""
 
 
-class ChunkedBody:
-    """One body in chunks."""
+class ChunkedBodies:
+    """The bodies in chunks of one connection, one after the other."""
 
     __slots__ = ("_barren", "_llhttp", "_parts", "ended", "fault", "surplus")
 
@@ -26,7 +26,16 @@ class ChunkedBody:
         self.fault: str | None = None
         """Why these are no valid chunks.  What was found before stays valid."""
         self._llhttp = HttpResponseParser(self)
+
+    def begin(self) -> None:
+        """The next bytes are a new body.  Only as the first, or after one that has ended without surplus."""
+        self.ended = False
+        self._barren = 0
         self._llhttp.feed_data(_SOME_HEAD)
+
+    def close(self) -> None:
+        """Nothing is asked of it any more.  llhttp holds this by its callbacks: neither would be freed by itself."""
+        del self._llhttp
 
     def feed(self, data: bytes) -> bytes:
         """What of the body stands in these bytes."""

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from gateway.wire.addresses import shown
 from gateway.wire.certificates import CertificateRefused
 from gateway.wire.contexts import HTTP
+from gateway.wire.counts import HandshakeResult, Handshakes, no_handshakes
 from gateway.wire.judging import JudgedConnection, judge, openssl_reason
 from gateway.wire.limits import TOLD_FAILURES, TOLD_FAILURES_SECONDS
 from gateway.wire.tls_files import TlsFiles, TlsFilesReader
@@ -40,22 +41,32 @@ class ClientHandshakes:
         self._required = files.client_auth == "require"
         self._files = TlsFilesReader(files, seconds, judge, _choose)
         self._failures = FailureLog(reactor)
+        self.results = no_handshakes()
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
         """Twisted's question."""
-        return ClientFacingConnection(self._files.newest(), tlsProtocol, self._required, self._failures)
+        return ClientFacingConnection(
+            self._files.newest(), tlsProtocol, self._required, self._failures, self.results
+        )
 
 
 class ClientFacingConnection(JudgedConnection):
     """A connection with a client: with its certificate if the listener wants one, or with none."""
 
     def __init__(
-        self, context: SSL.Context, protocol: TLSMemoryBIOProtocol, required: bool, failures: FailureLog
+        self,
+        context: SSL.Context,
+        protocol: TLSMemoryBIOProtocol,
+        required: bool,
+        failures: FailureLog,
+        results: Handshakes,
     ) -> None:
         super().__init__(context, OF_CLIENT)
         self._protocol = protocol
         self._required = required
         self._failures = failures
+        self._results: Handshakes | None = results
+        """None once the handshake has ended."""
 
     def approve(self, certificate: x509.Certificate) -> None:
         """Its chain is good, and nothing else is asked here."""
@@ -77,7 +88,20 @@ class ClientFacingConnection(JudgedConnection):
             transport = self._protocol.transport
             assert transport is not None
             self._failures.add(transport.getPeer(), transport.getHost(), error)
+            self._ended(HandshakeResult.REFUSED if _is_about_certificate(error) else HandshakeResult.FAILED)
             raise
+        self._ended(HandshakeResult.OK)
+
+    def bio_shutdown(self) -> None:
+        """The connection is lost."""
+        super().bio_shutdown()
+        self._ended(HandshakeResult.LEFT)
+
+    def _ended(self, result: HandshakeResult) -> None:
+        """Count the handshake, once."""
+        if self._results is not None:
+            self._results[result] += 1
+            self._results = None
 
     def _flush(self) -> None:
         """Send all that OpenSSL has to say.
@@ -103,6 +127,7 @@ def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     return HTTP
 
 
+_NO_CERTIFICATE = "peer did not return a certificate"
 _NO_TLS = ("it did not speak TLS", "")
 _NO_TRUST = (
     "it does not believe this listener's certificate",
@@ -111,7 +136,7 @@ _NO_TRUST = (
 _NO_VERSION = ("it speaks no TLS version that is taken here", "The lowest is minVersion, 1.2 unless given.")
 
 _REASONS: Mapping[str, tuple[str, str]] = {
-    "peer did not return a certificate": (
+    _NO_CERTIFICATE: (
         "it showed no certificate",
         "One of clientCA's is wanted here; clientAuth=request lets in who has none.",
     ),
@@ -138,6 +163,11 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     ),
 }
 """Ends of OpenSSL's reasons for a failed handshake; what they mean, and what to do."""
+
+
+def _is_about_certificate(error: SSL.Error) -> bool:
+    """The client has shown a bad one, or none."""
+    return isinstance(error, CertificateRefused) or openssl_reason(error).endswith(_NO_CERTIFICATE)
 
 
 def _explained(error: SSL.Error) -> tuple[str, str]:

@@ -28,6 +28,8 @@ from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
 from gateway.messages import Destination, HiddenText, Timeouts, TlsSettings
+from gateway.wire.certificates import CertificateRefused
+from gateway.wire.counts import HandshakeResult, no_handshakes
 from gateway.wire.limits import NEXT_ADDRESS_SECONDS
 from gateway.wire.names import NameLookUps
 from gateway.wire.sweep import NEVER, Sweep
@@ -59,6 +61,7 @@ class Connector:
         self.creator_for = creator_for
         self.in_process = in_process
         self.names = NameLookUps(reactor, sweep.seconds)
+        self.handshakes = no_handshakes()
 
     def __call__(self, destination: Destination, timeouts: Timeouts) -> Deferred[UpstreamConnection]:
         """Connect.  Cancelling the Deferred aborts whatever has been begun.
@@ -81,8 +84,8 @@ class _Connecting(ClientFactory):
         self._result: Deferred[UpstreamConnection] = Deferred(lambda _: self._end())
         self._ended = False
         self._deadline = self._seconds() + timeouts.connect
-        self._factory: IProtocolFactory = self
-        """Ourselves, in TLS where the destination wants it."""
+        self._tls: TLSMemoryBIOFactory | None = None
+        """What puts TLS around our connection, where the destination wants it."""
         self._untried: list[str] = []
         """Addresses."""
         self._next_at = NEVER
@@ -107,7 +110,7 @@ class _Connecting(ClientFactory):
                 message = "The TLS settings for the provider cannot be used."
                 self._fail("provider_tls_failed", message, str(refusal))
                 return self._result
-            self._factory = TLSMemoryBIOFactory(creator, True, self, self._connector.reactor)
+            self._tls = TLSMemoryBIOFactory(creator, True, self, self._connector.reactor)
         if isIPAddress(destination.address) or isIPv6Address(destination.address):
             self._looked_up((destination.address,))
         else:
@@ -139,7 +142,7 @@ class _Connecting(ClientFactory):
         self._next_at = now + NEXT_ADDRESS_SECONDS
         address = self._untried.pop(0)
         connector = self._connector.reactor.connectTCP(
-            address, self._destination.port, self._factory, timeout=max(self._deadline - now, 0)
+            address, self._destination.port, self._tls or self, timeout=max(self._deadline - now, 0)
         )
         self._trying[connector] = address
 
@@ -149,6 +152,7 @@ class _Connecting(ClientFactory):
             if self._untried and now >= self._next_at:
                 self._try_next()
         elif self._connection is not None:
+            self._connector.handshakes[HandshakeResult.TIMEOUT] += 1
             message = (
                 f"The provider did not complete the TLS handshake within {self._timeouts.handshake:g} s."
             )
@@ -177,15 +181,22 @@ class _Connecting(ClientFactory):
             message = "The provider refused the connection or is unreachable."
             self._fail("provider_connect_failed", message, self._tried())
 
+    def clientConnectionLost(self, connector: IConnector, reason: Failure) -> None:
+        # It and its transport hold one another.  Twisted forgets this one when a connection fails, not when it ends.
+        connector.transport = None  # type: ignore[attr-defined]  # of Twisted's BaseConnector
+
     # What the connection says, as to any home.
 
     def connection_usable(self, connection: UpstreamConnection) -> None:
-        protocol = connection.transport.negotiatedProtocol if self._destination.tls is not None else None
-        # RFC 7301 §3.2: a provider that knows nothing of ALPN chooses nothing, and speaks HTTP/1.1.
-        if protocol not in (None, b"", b"http/1.1"):
-            message = "The provider does not speak HTTP/1.1."
-            self._fail("provider_tls_failed", message, f"It chose {protocol!r} by ALPN.")
-            return
+        if self._destination.tls is not None:
+            protocol = connection.transport.negotiatedProtocol
+            # RFC 7301 §3.2: a provider that knows nothing of ALPN chooses nothing, and speaks HTTP/1.1.
+            if protocol not in (None, b"", b"http/1.1"):
+                self._connector.handshakes[HandshakeResult.FAILED] += 1
+                message = "The provider does not speak HTTP/1.1."
+                self._fail("provider_tls_failed", message, f"It chose {protocol!r} by ALPN.")
+                return
+            self._connector.handshakes[HandshakeResult.OK] += 1
         self._connection = None
         self._end()
         self._result.callback(connection)
@@ -193,6 +204,8 @@ class _Connecting(ClientFactory):
     def connection_gone(self, connection: UpstreamConnection, reason: Failure | None) -> None:
         if self._ended or reason is None:
             return
+        is_refused = isinstance(reason.value, CertificateRefused)
+        self._connector.handshakes[HandshakeResult.REFUSED if is_refused else HandshakeResult.FAILED] += 1
         names = self._destination.tls.names if self._destination.tls is not None else ()
         self._fail("provider_tls_failed", *handshake_failure_sentence(reason, names))
 
@@ -215,12 +228,14 @@ class _Connecting(ClientFactory):
         self._result.errback(GatewayError(code, message, detail=detail))
 
     def _end(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind, and nothing that holds this."""
         self._ended = True
         self._connector.sweep.forget(self)
         self._stop_trying()
-        if self._connection is not None:
-            self._connection.abort()
+        self._tls = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
 
     def _stop_trying(self) -> None:
         self._untried.clear()

@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from gateway.errors import GatewayError
+from gateway.wire.counts import ListenerCounts
 from gateway.wire.downstream import DownstreamConnection
 from gateway.wire.exchanging import ExchangeStarter
 from gateway.wire.limits import DownstreamLimits
@@ -49,6 +50,7 @@ class DownstreamFactory(Factory):
         """Every answer is its connection's last."""
         self.draining = False
         """And no connection waits long for its next request."""
+        self._opened = 0
         self._admitted: set[DownstreamConnection] = set()
         self._drained: list[Deferred[None]] = []
 
@@ -65,6 +67,7 @@ class DownstreamFactory(Factory):
     def admit(self, connection: DownstreamConnection) -> bool:
         """Count a connection that was made; False when it is one too many."""
         self.connections.add(connection)
+        self._opened += 1
         most = self.limits().connections
         if most is not None and len(self._admitted) >= most:
             return False
@@ -76,6 +79,12 @@ class DownstreamFactory(Factory):
         self.connections.discard(connection)
         self._admitted.discard(connection)
         self._tell_if_drained()
+
+    def counts(self) -> ListenerCounts:
+        """How many there are and were; may be asked in any thread."""
+        connections = self.connections.copy()
+        active = sum(connection.active for connection in connections)
+        return ListenerCounts(self.listener, self._opened, active, len(connections) - active)
 
     def wind_down(self) -> None:
         """Tell clients with every answer that it is their connection's last (RFC 9112 §9.6)."""

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
 from gateway.messages import Destination, PoolLimits, Timeouts
+from gateway.wire.counts import PoolCounts
 from gateway.wire.limits import UPSTREAM_IDLE_CONNECTIONS
 from gateway.wire.sweep import Sweep
 from gateway.wire.upstream import UpstreamConnection
@@ -67,7 +68,14 @@ class Pool:
     _log = Logger()
 
     def __init__(
-        self, destination: Destination, connect: Connect, sweep: Sweep, limits: PoolLimits, *, retired: bool
+        self,
+        destination: Destination,
+        connect: Connect,
+        sweep: Sweep,
+        limits: PoolLimits,
+        counts: PoolCounts,
+        *,
+        retired: bool,
     ) -> None:
         self.destination = destination
         self.retired = retired
@@ -83,6 +91,7 @@ class Pool:
         self._attempts: set[Deferred[UpstreamConnection]] = set()
         """Connections that are being made; one whose asker was served otherwise goes on."""
         self._connect = connect
+        self.counts = counts
         self._limits = limits
         self._seconds = sweep.seconds
 
@@ -92,6 +101,7 @@ class Pool:
         """See `Pools.acquire`."""
         if self.idle and not fresh:
             connection, _ = self.idle.popitem()
+            self.counts.at_once += 1
             self._hand_over(connection, waiter)
             return None
         pending = PendingConnection(self, waiter, timeouts, self._seconds(), fresh=fresh)
@@ -214,6 +224,7 @@ class Pool:
     ) -> None:
         self._attempts.discard(attempt)
         self.open.add(connection)
+        self.counts.opened += 1
         connection.home = self
         if self._no_longer_waits(pending):
             self._hand_over(connection, pending.waiter)
@@ -250,6 +261,7 @@ class Pool:
         if pending not in self.pending:
             return False
         del self.pending[pending]
+        self.counts.waits.add(self._seconds() - pending.since)
         return True
 
     def _disappoint(self, pending: PendingConnection, error: GatewayError) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from gateway.errors import GatewayError
 from gateway.messages import Destination, PoolLimits, Timeouts
+from gateway.wire.counts import PoolCounts
 from gateway.wire.pool import Connect, ConnectionWaiter, PendingConnection, Pool
 from gateway.wire.sweep import Sweep
 
@@ -21,6 +22,8 @@ class Pools:
         """Of all that the newest configuration names; None before the first."""
         self._closed = False
         self.by_destination: dict[Destination, Pool] = {}
+        self.by_provider: dict[tuple[str, str], PoolCounts] = {}
+        """What was counted, by owner and provider; whoever shows it may forget those that are gone."""
         sweep.watch(self)
 
     def acquire(
@@ -55,6 +58,7 @@ class Pools:
         for destination, pool in tuple(self.by_destination.items()):
             if destination in limits:
                 pool.retired = False
+                pool.counts = self._counts_of(destination)
                 pool.limit(limits[destination])
             else:
                 pool.retire()
@@ -88,7 +92,11 @@ class Pools:
             limits, retired = PoolLimits(), False
         else:
             limits, retired = self._limits.get(destination, PoolLimits()), destination not in self._limits
-        return Pool(destination, self._connect, self._sweep, limits, retired=retired)
+        counts = self._counts_of(destination)
+        return Pool(destination, self._connect, self._sweep, limits, counts, retired=retired)
+
+    def _counts_of(self, destination: Destination) -> PoolCounts:
+        return self.by_provider.setdefault((destination.owner, destination.provider), PoolCounts())
 
 
 def _stopping() -> GatewayError:

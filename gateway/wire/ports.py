@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.python.failure import Failure
 
+from gateway.wire.counts import Handshakes
 from gateway.wire.limits import QUEUED_CONNECTIONS
 from gateway.wire.tls_endpoint import TlsServerEndpoint
 
@@ -40,6 +41,11 @@ class Listener:
     def is_inherited(self) -> bool:
         """Others have the socket, too: systemd, a parent, the gateway that takes over."""
         return isinstance(self.endpoint, AdoptedStreamServerEndpoint)
+
+    @property
+    def handshakes(self) -> Handshakes:
+        """How its TLS handshakes have ended; nothing where it speaks no TLS."""
+        return self.endpoint.handshakes.results if isinstance(self.endpoint, TlsServerEndpoint) else {}
 
     @property
     def proves_clients(self) -> bool:

@@ -1,7 +1,7 @@
 """A request's head that its client sends again and again.
 
 On a connection that is kept, most clients' heads differ in nothing but the length of the body.  Such a head says what
-it said before, and need not be taken apart and judged again.
+it said before, and need not be taken apart and judged again: the next one has the very same `headers` and `values`.
 """
 
 from __future__ import annotations
@@ -54,12 +54,17 @@ class RepeatedHead:
         """Let it announce another body; False where that needs a judge."""
         if not digits.isdigit() or len(digits) > _DIGITS or int(digits) > self._limits.body_bytes:
             return False
-        head, line = self._head, (b"content-length", digits)
-        headers = [line if header[0] == b"content-length" else header for header in head.headers]
-        values = {**head.values, b"content-length": digits}
+        head = self._head
         self._length = digits
         self._head = RequestHead(
-            head.method, head.path, head.query, head.host, headers, values, int(digits), head.expects_continue
+            head.method,
+            head.path,
+            head.query,
+            head.host,
+            head.headers,
+            head.values,
+            int(digits),
+            head.expects_continue,
         )
         return True
 

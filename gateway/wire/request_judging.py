@@ -22,6 +22,9 @@ METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OP
 _ONCE = frozenset({b"host", b"authorization", b"content-length", b"transfer-encoding", b"expect"})
 """Headers that say one thing: of two lines one reader takes the first and another the last."""
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""What these say is the body's length, which may change while the rest of the head stays as it is."""
+
 _CACHED_LENGTH = 512
 """Longer ones are judged each time, so that nobody can fill the cache with megabytes."""
 
@@ -65,6 +68,10 @@ def judge(
         host, path = _judge_place(before, host_line, old)
     body_length = _judge_framing(lines, limits, old)
     waits = b"expect" in lines and _must_wait(lines[b"expect"], body_length, old)
+    if not _FRAMING.isdisjoint(lines):
+        headers = [header for header in headers if header[0] not in _FRAMING]
+        for name in _FRAMING:
+            lines.pop(name, None)
     return RequestHead(method, path, query, host, headers, lines, body_length, waits)
 
 

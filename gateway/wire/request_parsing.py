@@ -193,6 +193,10 @@ class RequestParser:
         """Forget what was received: nobody will ask for it."""
         self._data = b""
 
+    def close(self) -> None:
+        """Nothing is asked of it any more.  llhttp holds this by its callbacks: neither would be freed by itself."""
+        del self._llhttp
+
     # heads
 
     def _without_blank_lines(self, data: bytes) -> bytes:

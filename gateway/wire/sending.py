@@ -45,6 +45,9 @@ class Sender(Protocol):
     def finish(self) -> None:
         """Nothing more will be written: let the transport close once it has sent the rest."""
 
+    def lost(self) -> None:
+        """The connection is lost, and nothing more is asked: let go of both sides, which hold this in turn."""
+
 
 @implementer(IPullProducer)
 class EagerSender:
@@ -116,6 +119,11 @@ class EagerSender:
             self.waiting = 0
             self._transport.unregisterProducer()  # type: ignore[attr-defined]
 
+    def lost(self) -> None:
+        """The connection is lost."""
+        self._unsent.clear()  # the turn is not over yet
+        del self._drained, self._transport
+
 
 @implementer(IPushProducer)
 class QueuedSender:
@@ -151,6 +159,10 @@ class QueuedSender:
     def finish(self) -> None:
         """Nothing more will be written: let the transport close once it has sent the rest."""
         self._transport.unregisterProducer()  # type: ignore[attr-defined]
+
+    def lost(self) -> None:
+        """The connection is lost.  Twisted's TLS does not forget its producer, which this is."""
+        del self._drained, self._transport
 
 
 def sender_for(transport: ITransport, drained: Callable[[], None], soon: Soon) -> Sender:

@@ -12,6 +12,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from gateway.wire.counts import LAG_BUCKETS, Histogram
 from gateway.wire.limits import SWEEP_SECONDS
 
 NEVER = float("inf")
@@ -38,12 +39,15 @@ class Sweep:
         self._reactor = reactor
         self._members: set[Swept] = set()
         self._call: IDelayedCall | None = None
+        self._due = NEVER
         self._soon: list[Callable[[], None]] = []
         self.seconds = seconds
+        self.lag = Histogram(LAG_BUCKETS)
+        """How late the sweep was, in seconds: as late as everything that the reactor's loop does."""
 
     def start(self) -> None:
         """Begin sweeping."""
-        self._call = self._reactor.callLater(SWEEP_SECONDS, self._sweep)
+        self._call_again(self.seconds())
 
     def stop(self) -> None:
         """Sweep no more."""
@@ -77,9 +81,14 @@ class Sweep:
             except Exception:  # one caller's fault must not keep the others waiting
                 self._log.failure("a call at the end of a turn failed")
 
-    def _sweep(self) -> None:
+    def _call_again(self, now: float) -> None:
+        self._due = now + SWEEP_SECONDS
         self._call = self._reactor.callLater(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
         now = self.seconds()
+        self.lag.add(max(now - self._due, 0.0))
+        self._call_again(now)
         for member in tuple(self._members):
             if member not in self._members:
                 continue

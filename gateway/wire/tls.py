@@ -56,6 +56,7 @@ class ContextCache:
     def __init__(self) -> None:
         self._creators: dict[TlsSettings, CheckingCreator] = {}
         self._contexts: dict[TlsSettings, SSL.Context] = {}
+        self._kept: frozenset[TlsSettings] = frozenset()
 
     def creator_for(self, settings: TlsSettings) -> IOpenSSLClientConnectionCreator:
         """What Twisted asks for each new connection with these settings; made if it is not there yet.
@@ -80,6 +81,9 @@ class ContextCache:
 
     def keep(self, settings: frozenset[TlsSettings]) -> None:
         """Forget all others.  Their connections live on; an old exchange that needs one has it made again."""
+        if settings is self._kept and len(self._creators) == len(settings):
+            return
+        self._kept = settings
         self._creators = {each: creator for each, creator in self._creators.items() if each in settings}
         nameless = {_nameless(each) for each in self._creators}
         self._contexts = {each: context for each, context in self._contexts.items() if each in nameless}

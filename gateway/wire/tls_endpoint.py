@@ -43,15 +43,13 @@ class TlsServerEndpoint:
         """
         self._reactor = reactor
         self._below = below
-        self._handshakes = ClientHandshakes(reactor, monotonic, files)
+        self.handshakes = ClientHandshakes(reactor, monotonic, files)
         self.proves_clients = files.client_auth == "require"
         """Nobody is served who has not shown a certificate."""
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
         """Twisted's question."""
-        return self._below.listen(
-            TLSMemoryBIOFactory(self._handshakes, False, protocolFactory, self._reactor)
-        )
+        return self._below.listen(TLSMemoryBIOFactory(self.handshakes, False, protocolFactory, self._reactor))
 
 
 def server_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:

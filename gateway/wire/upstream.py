@@ -1,9 +1,8 @@
 """A provider's connection: one request at a time, and the answer to it.
 
-A connection belongs to a home: whoever makes it, then a pool.  It tells its home when it can carry a
-request and when it never will again.  Whoever gets it from there sends one request with a receiver, which
-hears of the answer once for each read, until it is whole or has failed.  With that last call the connection is no
-longer the receiver's.
+A connection belongs to a home, which it tells when it can carry a request and when it never will again.  Whoever
+gets it from there sends one request with a receiver, which hears of the answer once for each read, until it is
+whole or has failed.  With that last call the connection is no longer the receiver's.
 
 Nothing looks at the socket before an idle connection is used again.  The reactor reports a provider's FIN in
 its next turn; a `recv` with MSG_PEEK would cost every request a system call to narrow that gap, and could not
@@ -13,66 +12,23 @@ once more on a fresh one.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IProtocol,
-    ITCPTransport,
-    ITransport,
-)
+from twisted.internet.interfaces import IHandshakeListener, IProtocol, ITCPTransport, ITransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.errors import GatewayError, Progress
+from gateway.errors import GatewayError
 from gateway.messages import Destination, ResponseHead, Timeouts
+from gateway.wire import answer_failures
 from gateway.wire.answer_parsing import AnswerParser
+from gateway.wire.holding import AnswerReceiver, ConnectionHome
+from gateway.wire.judging import forget_failure
 from gateway.wire.limits import LINGER_SECONDS
 from gateway.wire.sending import Sender, sender_for
 from gateway.wire.sweep import NEVER, Sweep
-from gateway.wire.tls import client_certificate_refused, handshake_failure_sentence
-
-
-class AnswerReceiver(Protocol):
-    """Hears the answer to one request."""
-
-    def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
-        """What one read has brought: pass it on.
-
-        :param head: the final head, once, with the read that completes it; 1xx answers are passed over.
-        :param body: some of the body, without its framing; may be empty.
-        :param ended: the answer is whole.  Nothing follows; let go of the connection.
-        """
-
-    def answer_failed(self, error: GatewayError) -> None:
-        """There will be no more of it.  Nothing follows; let go of the connection."""
-
-    def upstream_full(self) -> None:
-        """The provider takes no more of a streamed request body: stop sending."""
-
-    def upstream_drained(self) -> None:
-        """The provider has taken everything: go on."""
-
-    def break_down(self) -> None:
-        """One of these has raised, and the exception is at hand: release what was begun.
-
-        The connection is ended already; nothing is called after it.
-        """
-
-
-class ConnectionHome(Protocol):
-    """Where a connection belongs while it carries no request."""
-
-    def connection_usable(self, connection: UpstreamConnection) -> None:
-        """It can carry a request: it is new, or its last answer is whole."""
-
-    def connection_gone(self, connection: UpstreamConnection, reason: Failure | None) -> None:
-        """It will carry none any more.  Said once.
-
-        :param reason: why it was lost; None when we end it ourselves.
-        """
 
 
 @implementer(IProtocol, IHandshakeListener)
@@ -97,6 +53,7 @@ class UpstreamConnection:
         "destination",
         "home",
         "open",
+        "read_at",
         "reused",
         "transport",
     )
@@ -108,6 +65,8 @@ class UpstreamConnection:
         """It has carried an answer before."""
         self.open = True
         """It may still carry a request; False once its closing is decided or has happened."""
+        self.read_at = 0.0
+        """Clock time of the read at hand, in seconds."""
         self._sweep = sweep
         self._seconds = sweep.seconds
         self._parser = AnswerParser()
@@ -116,13 +75,17 @@ class UpstreamConnection:
         """None between requests."""
         self._timeouts = Timeouts()
         self._deadline = NEVER
+        """When the provider has been silent for too long, or after `close` has not closed."""
         self._awaits_head = False
+        """A request was sent, and the receiver has not been told the head of its answer."""
         self._body_follows = False
         """More of the request's body is to come."""
         self._full = False
         """The receiver was told to stop sending."""
         self._paused = False
+        """The receiver wants no more of the answer for now: the transport is not read."""
         self._lost = False
+        """The transport is gone, and not only `open` no more."""
 
     # What a receiver, or a pool, asks for.
 
@@ -144,7 +107,7 @@ class UpstreamConnection:
         :param more: `send_body` and `end_body` follow; whoever calls them frames the bytes.
         """
         if not self.open:
-            receiver.answer_failed(_reset("It was lost before the request was sent.", Progress.NOT_SENT))
+            receiver.answer_failed(answer_failures.never_sent())
             return
         self._receiver = receiver
         self._timeouts = timeouts
@@ -204,17 +167,14 @@ class UpstreamConnection:
         """Look at the deadline."""
         if now < self._deadline:
             return
-        receiver = self._receiver
-        awaited_head, progress = self._awaits_head, self._progress()
+        receiver, timeouts = self._receiver, self._timeouts
         self.abort()
         if receiver is None:
             return  # it lingered after `close`
-        if awaited_head:
-            message = f"The provider did not begin to answer within {self._timeouts.headers:g} s."
-            self._tell_failed(receiver, GatewayError("provider_headers_timeout", message, progress=progress))
+        if self._awaits_head:
+            self._tell_failed(receiver, answer_failures.late_head(timeouts, begun=self._parser.begun))
         else:
-            message = f"The provider's answer stalled for {self._timeouts.idle:g} s."
-            self._tell_failed(receiver, GatewayError("provider_idle_timeout", message, progress=progress))
+            self._tell_failed(receiver, answer_failures.stalled(timeouts))
 
     def _drained(self) -> None:
         """Everything written has been taken."""
@@ -252,6 +212,7 @@ class UpstreamConnection:
             if self.open:
                 self.abort()  # nobody asked for these bytes: whatever they answer, it is no request of ours
             return
+        self.read_at = self._seconds()
         try:
             self._tell(receiver, data)
         except Exception:
@@ -261,17 +222,22 @@ class UpstreamConnection:
         self._lost = True
         self._deadline = NEVER
         self._sweep.forget(self)
+        self._sender.lost()
+        self._parser.close()
+        forget_failure(self.transport, reason)
         receiver, self._receiver = self._receiver, None
         self._leave(reason)
         if receiver is None:
             return
-        if self._parser.closed(cleanly=isinstance(reason.value, ConnectionDone)):
+        self.read_at = self._seconds()
+        if self._parser.ends_with_close(cleanly=isinstance(reason.value, ConnectionDone)):
             try:
                 receiver.answer_read(None, b"", True)
             except Exception:
                 self._receiver_raised(receiver)
         else:
-            self._tell_failed(receiver, self._loss(reason))
+            tls, begun = self.destination.tls, self._parser.begun
+            self._tell_failed(receiver, answer_failures.lost(reason, tls, begun=begun))
 
     # How it works inside.
 
@@ -289,30 +255,11 @@ class UpstreamConnection:
         if not self._awaits_head:
             if not self._paused:
                 idle = self._timeouts.idle
-                self._deadline = NEVER if idle is None else self._seconds() + idle
+                self._deadline = NEVER if idle is None else self.read_at + idle
             receiver.answer_read(head, body, False)
         if parser.fault is not None and self._receiver is not None:
             self.abort()
-            message = "The provider's answer is not valid HTTP/1.1."
-            receiver.answer_failed(
-                GatewayError(
-                    "provider_malformed_answer", message, progress=Progress.HEAD_RECEIVED, detail=parser.fault
-                )
-            )
-
-    def _loss(self, reason: Failure) -> GatewayError:
-        """What it means for an answer that the connection was lost."""
-        detail = str(reason.value)
-        if self._parser.begun:
-            message = "The provider's answer ended before it was whole."
-            return GatewayError(
-                "provider_answer_cut", message, progress=Progress.HEAD_RECEIVED, detail=detail
-            )
-        if self.destination.tls is not None and client_certificate_refused(reason):
-            # In TLS 1.3 this comes after our side of the handshake; the request has not been read.
-            message, detail = handshake_failure_sentence(reason, self.destination.tls.names)
-            return GatewayError("provider_tls_failed", message, detail=detail)
-        return _reset(detail, Progress.SENT)
+            receiver.answer_failed(answer_failures.malformed(parser.fault))
 
     def _receiver_raised(self, receiver: AnswerReceiver) -> None:
         """What the floor above raised goes no further; its exchange is over."""
@@ -379,11 +326,3 @@ class UpstreamConnection:
         if self.open:
             self.open = False
             self.home.connection_gone(self, reason)
-
-    def _progress(self) -> Progress:
-        return Progress.HEAD_RECEIVED if self._parser.begun else Progress.SENT
-
-
-def _reset(detail: str, progress: Progress) -> GatewayError:
-    message = "The provider closed the connection before it answered."
-    return GatewayError("provider_reset", message, progress=progress, detail=detail)

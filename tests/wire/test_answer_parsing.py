@@ -57,7 +57,7 @@ def found(parser: Reader) -> tuple[object, ...]:
         parser.fault is None,
         parser.keep_alive,
         parser.surplus,
-        parser.closed(cleanly=True),
+        parser.ends_with_close(cleanly=True),
     )
 
 
@@ -88,14 +88,14 @@ def test_a_body_until_close_ends_only_with_a_clean_close() -> None:
     parser = read(UNTIL_CLOSE)
     assert parser.head == ResponseHead(200, [(b"server", b"old")], None)
     assert (parser.body, parser.ended, parser.keep_alive) == (b"hello\r\n\r\nthere", False, False)
-    assert parser.closed(cleanly=True)
-    assert not parser.closed(cleanly=False)
+    assert parser.ends_with_close(cleanly=True)
+    assert not parser.ends_with_close(cleanly=False)
 
 
 @pytest.mark.parametrize("answer", [LENGTH, CHUNKED], ids=["length", "chunked"])
 def test_a_body_with_framing_never_ends_with_a_close(answer: bytes) -> None:
     for cut in range(len(answer)):
-        assert not read(answer[:cut]).closed(cleanly=True)
+        assert not read(answer[:cut]).ends_with_close(cleanly=True)
 
 
 def test_http_1_0_is_read_and_never_kept_alive() -> None:
@@ -322,7 +322,7 @@ def test_malformed_chunks_are_a_fault_behind_a_valid_head(chunks: bytes) -> None
         assert parser.head is not None
         assert parser.fault is not None
         assert not parser.ended
-        assert not parser.closed(cleanly=True)
+        assert not parser.ends_with_close(cleanly=True)
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"2;name="], ids=["trailer", "chunk extension"])

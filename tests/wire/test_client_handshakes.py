@@ -11,6 +11,7 @@ from cryptography import x509
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
@@ -21,6 +22,7 @@ from twisted.test.iosim import FakeTransport, connect
 from zope.interface import implementer
 
 from gateway.wire.client_handshakes import ClientHandshakes
+from gateway.wire.counts import HandshakeResult
 from gateway.wire.limits import TLS_FILES_SECONDS, TOLD_FAILURES, TOLD_FAILURES_SECONDS
 from gateway.wire.tls_files import ClientAuth, TlsFiles
 from tests.fakes.certificates import DAY, ClientCreator, Identity, root, self_signed, weak_key
@@ -444,3 +446,22 @@ def test_many_authorities(version: int, house: House) -> None:
     (house.folder / "ca.pem").write_bytes(b"".join(each.certificate_pem for each in (*others, AUTHORITY)))
     house.opens()
     assert house.meets(speaking(version)).server.certificate == CLIENT.certificate
+
+
+def test_how_they_ended_is_counted(house: House) -> None:
+    house.opens()
+    for context in (CLIENT.client_context(), BAD["self-signed"][0].client_context(), nobody()):
+        house.meets(context)
+    house.hears(b"GET / HTTP/1.1\r\n\r\n")
+    left = TLSMemoryBIOFactory(house.handshakes, False, Factory.forProtocol(Side), house.clock).buildProtocol(
+        None
+    )
+    left.makeConnection(FakeTransport(left, True))
+    left.connectionLost(Failure(ConnectionLost()))
+    assert house.handshakes.results == {
+        HandshakeResult.OK: 1,
+        HandshakeResult.REFUSED: 2,
+        HandshakeResult.FAILED: 1,
+        HandshakeResult.TIMEOUT: 0,
+        HandshakeResult.LEFT: 1,
+    }

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from gateway.errors import GatewayError, Progress
 from gateway.messages import Destination, Timeouts, TlsSettings
 from gateway.wire.connecting import Connector, InProcess
+from gateway.wire.counts import HandshakeResult
 from gateway.wire.limits import NAME_SECONDS, NEXT_ADDRESS_SECONDS, SWEEP_SECONDS
 from gateway.wire.sweep import Sweep
 from gateway.wire.tls import client_creator
@@ -285,6 +286,12 @@ class TlsTests(ConnectingTestCase):
         server.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
         pump.flush()
         self.assertEqual((receiver.outcome, receiver.body), ("ended", b"hi"))
+        self.assert_counted(HandshakeResult.OK)
+
+    def assert_counted(self, result: HandshakeResult) -> None:
+        """There was one handshake, and it ended so."""
+        counted = {each: number for each, number in self.connector.handshakes.items() if number}
+        self.assertEqual(counted, {result: 1})
 
     def test_a_refused_certificate_is_explained_and_nothing_is_sent(self) -> None:
         connecting, server, _ = self.handshake(WRONG_NAME.server_context())
@@ -294,6 +301,7 @@ class TlsTests(ConnectingTestCase):
         self.assertNotIn("evil.example.com", error.message)
         self.assertIn("evil.example.com", error.detail)
         self.assertEqual(server.received, b"")
+        self.assert_counted(HandshakeResult.REFUSED)
 
     def test_one_address_shakes_hands_and_the_others_are_left_alone(self) -> None:
         assert SECURED.tls is not None
@@ -314,6 +322,7 @@ class TlsTests(ConnectingTestCase):
         self.advance(0.25)
         self.assert_failed(connecting, "provider_tls_timeout")
         self.assertTrue(transport.disconnected)
+        self.assert_counted(HandshakeResult.TIMEOUT)
 
     def test_a_provider_that_hangs_up(self) -> None:
         connecting, *_ = self.handshake(SSL.Context(SSL.TLS_SERVER_METHOD))
@@ -327,6 +336,7 @@ class TlsTests(ConnectingTestCase):
         near.connectionLost()
         error = self.assert_failed(connecting, "provider_tls_failed")
         self.assertIn("port", error.detail)
+        self.assert_counted(HandshakeResult.FAILED)
 
     def test_another_protocol_by_alpn(self) -> None:
         """Ours offer http/1.1 alone; were another agreed on, nothing may be sent."""
@@ -337,6 +347,7 @@ class TlsTests(ConnectingTestCase):
         error = self.assert_failed(connecting, "provider_tls_failed")
         self.assertIn("h2", error.detail)
         self.assertEqual(server.received, b"")
+        self.assert_counted(HandshakeResult.FAILED)
 
     def test_settings_that_cannot_be_used(self) -> None:
         assert SECURED.tls is not None

@@ -881,7 +881,35 @@ class FaultTests(SynchronousTestCase):
         client = Client(starter)
         self.assertEqual(client.sends(GET), ok(b"GET /a "))
         self.assertEqual(starter.refusals, [])
+        self.assertEqual(starter.last.events, ["ended", "break_down"], "it may not have released everything")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_an_answer_that_goes_on_without_the_body_has_no_deadline(self) -> None:
+        class Patient(RecordingExchange):
+            def request_failed(self, error: GatewayError) -> None:
+                self.events.append(error.code)
+
+        class Starter(RecordingStarter):
+            def exchange_started(
+                self, head: RequestHead, connection: DownstreamConnection
+            ) -> RecordingExchange:
+                self.exchanges.append(Patient(head, connection, self))
+                return self.last
+
+        starter = Starter()
+        client = Client(starter)
+        client.sends(post(b"he", length=5))
+        client.connection.pause_body()
+        client.connection.begin(200, [], None)
+        client.connection.cut(GatewayError("draining", "The gateway is stopping."))
+        self.assertEqual(starter.last.events, ["body", "draining"])
+        client.connection.resume_body()
+        client.waits(100)
+        self.assertFalse(client.is_closed)
+        client.connection.write(b"whole")
+        client.connection.end()
+        self.assertTrue(client.received().endswith(b"5\r\nwhole\r\n0\r\n\r\n"))
+        self.assertTrue(client.is_closed)
 
     def test_a_status_that_is_none(self) -> None:
         starter = RecordingStarter(lambda exchange: exchange.connection.respond(101, [], b""))

@@ -72,7 +72,7 @@ def test_a_head_is_told_as_the_floors_above_know_it() -> None:
         path=b"/v1/chat",
         query=b"x=1",
         host="api.example.com",
-        headers=[(b"host", b"api.example.com"), (b"x-odd", b"a b"), (b"content-length", b"5")],
+        headers=[(b"host", b"api.example.com"), (b"x-odd", b"a b")],
         body_length=5,
         expects_continue=False,
     )
@@ -84,7 +84,7 @@ def test_a_chunked_body_is_joined_and_its_trailers_are_never_merged() -> None:
     ((head, body, _),) = read([CHUNKED])
     assert head.body_length is None
     assert body == b"he\r\nl\r\n\r\n\r\n"
-    assert head.headers == [(b"host", b"api.example.com"), (b"transfer-encoding", b"Chunked")]
+    assert head.headers == [(b"host", b"api.example.com")]
 
 
 @pytest.mark.parametrize("message", MESSAGES)

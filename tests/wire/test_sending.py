@@ -93,6 +93,12 @@ class TurnTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertRaises(BlockingIOError, self.peer.recv, 100)
 
+    def test_what_was_written_when_the_connection_was_lost(self) -> None:
+        self.sender.write(b"too late")
+        self.sender.lost()
+        self.clock.advance(0)
+        self.assertRaises(BlockingIOError, self.peer.recv, 100)
+
     def test_nothing_is_left_behind_at_the_end(self) -> None:
         self.sender.write(b"last")
         self.sender.finish()

@@ -44,6 +44,13 @@ class SweepTests(SynchronousTestCase):
         self.clock.advance(SWEEP_SECONDS)
         self.assertEqual(len(member.seen), 2)
 
+    def test_it_tells_how_late_it_was(self) -> None:
+        self.sweep.start()
+        self.clock.advance(SWEEP_SECONDS)
+        self.clock.advance(SWEEP_SECONDS + 0.75)
+        numbers, seconds = self.sweep.lag.buckets()
+        self.assertEqual((numbers[0], numbers[-1], seconds), (1, 2, 0.75))
+
     def test_one_members_fault_ends_nobody_elses_deadlines(self) -> None:
         members = [Member(fail), Member(), Member(fail)]
         for member in members:
