@@ -39,7 +39,7 @@ class Live:
     def keep(self, snapshot: Snapshot) -> None:
         """Forget what this snapshot does not name."""
         names = snapshot.breaker_names
-        self.turns.keep(snapshot.turns_keys)
+        self.turns.keep(snapshot.names_turns)
         self.breakers.keep(names)
         self.keys.keep(names)
         self.budgets.keep(frozenset((name.owner, name.provider) for name in names))

@@ -33,37 +33,63 @@ class KeyStanding:
     breaker: BreakerStanding
     is_usable: bool
     """The provider has neither refused it nor said that it is at its limit."""
+    admits_in: float = 0.0
+    """Seconds until an open breaker lets a request pass."""
+    refused_with: int | None = None
+    """The status with which the provider has refused the key; None where it has not."""
+    usable_in: float = 0.0
+    """Seconds until a key that is at its limit may be used again."""
 
 
 def standings(names: Iterable[BreakerName], breakers: Breakers, keys: Keys, now: float) -> list[KeyStanding]:
-    """One for each name; where rules have different keys of one name, the worse of each.
+    """One for each key of each provider: the worst that any tenant has of it, or any rule of a key of this name.
 
     :param now: clock time in seconds.
     """
     in_trouble, states = breakers.remembered(), keys.remembered()
-    found: dict[tuple[str, str, str], tuple[BreakerStanding, bool]] = {}
+    found: dict[tuple[str, str, str], KeyStanding] = {}
     for name in names:
-        breaker, usable = _standing(in_trouble.get(name)), _is_usable(states.get(name), now)
+        standing = _standing(name, in_trouble.get(name), states.get(name), now)
         shown = (name.owner, name.provider, name.key)
-        if shown in found:
-            other, other_usable = found[shown]
-            breaker = max(breaker, other, key=lambda each: each.value)
-            usable = usable and other_usable
-        found[shown] = (breaker, usable)
-    return [
-        KeyStanding(*shown, *standing) for shown, standing in sorted(found.items(), key=lambda each: each[0])
-    ]
+        found[shown] = _worst(standing, found[shown]) if shown in found else standing
+    return [standing for _, standing in sorted(found.items(), key=lambda each: each[0])]
 
 
-def _standing(breaker: Breaker | None) -> BreakerStanding:
+def _standing(name: BreakerName, breaker: Breaker | None, state: KeyState | None, now: float) -> KeyStanding:
+    breaker_standing, admits_in = BreakerStanding.CLOSED, 0.0
     match breaker:
-        case Open():
-            return BreakerStanding.OPEN
+        case Open(until):
+            breaker_standing, admits_in = BreakerStanding.OPEN, max(0.0, until - now)
         case Probing():
-            return BreakerStanding.PROBING
-        case _:
-            return BreakerStanding.CLOSED
+            breaker_standing = BreakerStanding.PROBING
+    refused_with, usable_in = None, 0.0
+    match state:
+        case Dead(status):
+            refused_with = status
+        case Cooling(until):
+            usable_in = max(0.0, until - now)
+    return KeyStanding(
+        owner=name.owner,
+        provider=name.provider,
+        key=name.key,
+        breaker=breaker_standing,
+        is_usable=refused_with is None and not usable_in,
+        admits_in=admits_in,
+        refused_with=refused_with,
+        usable_in=usable_in,
+    )
 
 
-def _is_usable(state: KeyState | None, now: float) -> bool:
-    return not (isinstance(state, Dead) or (isinstance(state, Cooling) and now < state.until))
+def _worst(one: KeyStanding, other: KeyStanding) -> KeyStanding:
+    """The worse of two of the same names, breaker and key each by itself."""
+    breaker = max(one, other, key=lambda each: (each.breaker.value, each.admits_in))
+    return KeyStanding(
+        owner=one.owner,
+        provider=one.provider,
+        key=one.key,
+        breaker=breaker.breaker,
+        is_usable=one.is_usable and other.is_usable,
+        admits_in=breaker.admits_in,
+        refused_with=one.refused_with or other.refused_with,
+        usable_in=max(one.usable_in, other.usable_in),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.policy.balancing import next_turn
 from gateway.policy.sticking import stick
@@ -35,9 +35,9 @@ class Turns:
             return rule.backends[stick(sticky, rule.backend_keys, rule.weights)]
         return rule.backends[next_turn(rule.weights, self._balances(rule))[0]]
 
-    def keep(self, turns_keys: frozenset[TurnsKey]) -> None:
+    def keep(self, is_named: Callable[[TurnsKey], bool]) -> None:
         """Forget the turns of rules that no snapshot names any more."""
-        for key in self._turns.keys() - turns_keys:
+        for key in [key for key in self._turns if not is_named(key)]:
             del self._turns[key]
 
     def _balances(self, rule: RuleTable) -> Sequence[int]:

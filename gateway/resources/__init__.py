@@ -9,7 +9,7 @@
     durations     `1h30m`
     instants      `2027-01-31T00:00:00Z`
     expansion     `${NAME}` and `${file:/path}`
-    provider  route  tenant  gateway  timeouts      the kinds' fields and what they become
+    provider  route  tenant  gateway  tracing  timeouts      the kinds' fields and what they become
     endpoint  provider_config       where a provider is, and what its requests are given
     matches  header_changes  own_headers    what must hold for a rule, what it does to heads, and what it must not
     backend_refs  retries           what a rule names and what it does where that fails

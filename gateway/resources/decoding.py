@@ -23,6 +23,7 @@ from gateway.resources.shapes import (
     Boolean,
     BooleanOr,
     Choice,
+    DecimalNumber,
     Duration,
     ExpandedText,
     Field,
@@ -43,12 +44,13 @@ from gateway.resources.shapes import (
 )
 
 _ScalarShape: TypeAlias = (
-    Text | ExpandedText | SecretText | Choice | Boolean | WholeNumber | Duration | Instant
+    Text | ExpandedText | SecretText | Choice | Boolean | WholeNumber | DecimalNumber | Duration | Instant
 )
 _NOT_EXPANDED = (
     "cannot hold `${…}`: it is only replaced in credentials, header values, parameters, addresses and paths"
 )
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_DECIMAL_NUMBER = re.compile(r"(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
 
 
 @define
@@ -192,6 +194,8 @@ class Decoder:
                 return self._boolean(node, path)
             case WholeNumber():
                 return self._whole_number(shape, node, path)
+            case DecimalNumber():
+                return self._decimal_number(shape, node, path)
             case Duration(shortest):
                 return self._parsed(partial(parse_duration, shortest=shortest), node.text, path)
             case Instant():
@@ -250,6 +254,17 @@ class Decoder:
             return int(node.text)
         return None
 
+    def _decimal_number(self, shape: DecimalNumber, node: Scalar, path: str) -> float | None:
+        if not _DECIMAL_NUMBER.fullmatch(node.text):
+            self.complain(path, f'must be a decimal number such as 0.35, not "{printable(node.text)}"')
+        elif not node.plain:
+            self.complain(path, "must be a number, without quotes")
+        elif float(node.text) > shape.maximum:
+            self.complain(path, f"must be 0 to {shape.maximum}, not {node.text}")
+        else:
+            return float(node.text)
+        return None
+
     def _wrong_type(self, node: Node, path: str, wanted: str, empty: str = "") -> None:
         """Report that something else stands here; the value itself may be a credential in the wrong place."""
         match node:
@@ -270,6 +285,8 @@ def _wanted(shape: _ScalarShape) -> str:
             return "true or false"
         case WholeNumber():
             return "a whole number"
+        case DecimalNumber():
+            return "a decimal number"
         case Duration():
             return A_DURATION
         case Instant():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.resources.documents import Document
-from gateway.resources.kinds import GATEWAY, GROUPS, KINDS, Kind
+from gateway.resources.kinds import GATEWAY, GROUPS, KINDS, TENANT, Kind
 from gateway.resources.nodes import Mapped, Node, Scalar
 from gateway.resources.problems import printable, suggestion
 
@@ -24,7 +24,9 @@ def kind_of(document: Document, complain: Callable[..., None]) -> Kind | None:
     kind = KINDS.get(name)
     if group not in GROUPS:
         near = suggestion(group, GROUPS) if group else f"; did you mean {GROUPS[0]}/v1?"
-        if kind is None or kind is GATEWAY or not near:
+        # A Tenant of another group's has no clients; to skip one of ours would open the tenant to anybody.
+        has_clients = kind is TENANT and node_at(document, "spec", "clients") is not None
+        if kind is None or kind is GATEWAY or not (near or has_clients):
             complain("kind", f"{shown} is not a resource of this gateway; the document is skipped", "warning")
         else:
             complain(
@@ -46,6 +48,12 @@ def kind_of(document: Document, complain: Callable[..., None]) -> Kind | None:
     else:
         return kind
     return None
+
+
+def seems_a_tenant(document: Document) -> bool:
+    """Tell whether a document is a Tenant, or was meant to be one: of all kinds it alone has clients."""
+    kind = written(document, "kind")
+    return kind == TENANT.name or (kind not in KINDS and node_at(document, "spec", "clients") is not None)
 
 
 def written(document: Document, *names: str) -> str | None:

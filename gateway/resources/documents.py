@@ -58,7 +58,7 @@ def read_documents(source: SourceFile, *, at_most: int = DOCUMENTS) -> FileConte
 
     A document that is broken does not hide those behind it: reading goes on at the next `---`.
 
-    :param at_most: how many documents may still come, in all files together.
+    :param at_most: how many documents are read.
     """
     documents: list[Document] = []
     mistakes: list[Mistake] = []
@@ -72,7 +72,7 @@ def read_documents(source: SourceFile, *, at_most: int = DOCUMENTS) -> FileConte
         try:
             for document in part.documents():
                 if len(documents) == at_most:
-                    message = f"more than {DOCUMENTS:,} documents in all files; from here on nothing is read"
+                    message = f"more than {DOCUMENTS:,} documents; from here on nothing is read"
                     raise Broken(Mistake(document.root.position, message), final=True)
                 documents.append(document)
             break

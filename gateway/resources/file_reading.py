@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from attrs import frozen
+from attrs import field, frozen
 
 from gateway.resources import syntax
 from gateway.resources.declared_tenants import declared_tenants
 from gateway.resources.decoding import Decoder
-from gateway.resources.document_kind import kind_of, node_at, written
+from gateway.resources.document_kind import kind_of, node_at, seems_a_tenant, written
 from gateway.resources.documents import Document, read_documents
 from gateway.resources.expansion import Expansion
 from gateway.resources.gateway import GatewayDocument, gateway_of
@@ -74,6 +74,14 @@ class FileReading:
     broken_providers: tuple[BrokenProvider, ...]
     references: Mapping[str, str]
     """What `${…}` named, and the digest of what it stood for, or why it stood for nothing."""
+    owners: frozenset[str] = field(init=False)
+    """Whose resources it has: tenants, and the root namespace."""
+
+    @owners.default
+    def _owners(self) -> frozenset[str]:
+        owners = {provider.tenant for provider in self.providers}
+        owners |= {route.tenant for route in self.routes}
+        return frozenset(owners | {document.name for document in self.tenant_documents})
 
 
 def read_file(
@@ -225,7 +233,7 @@ class _Reading:
     def _named_after_its_tenant(self, document: Document) -> str | None:
         """The tenant that a Tenant document declares, where neither folder nor namespace says whose it is."""
         name = written(document, "metadata", "name")
-        if written(document, "kind") != TENANT.name or name is None:
+        if name is None or not seems_a_tenant(document):
             return None
         if not re.fullmatch(syntax.TENANT.pattern, name):
             self._is_broken = True  # the decoder says so; whose it was meant to be is not known
@@ -243,6 +251,18 @@ class _Reading:
                 f'is "{printable(name)}" among the documents of tenant "{tenant}": a Tenant has its own name'
             )
             decoder.complain("metadata.name", message)
+            if not self._source.folder and re.fullmatch(syntax.TENANT.pattern, name):
+                self._doubt_namespace(name, tenant, document)
+
+    def _doubt_namespace(self, name: str, namespace: str, document: Document) -> None:
+        """Count a Tenant document of one tenant's name and another's namespace against the first, too.
+
+        It may be meant for either.  Of a file in another tenant's folder that is not believed.
+        """
+        self._tenants.add(name)
+        path = "metadata.namespace"
+        message = f'is "{printable(namespace)}" in what seems to be the Tenant document of {name}'
+        self._report.add(Problem(document.places.at(path), path, message, "error", name))
 
     def _keep(self, kind: Kind, tenant: str, values: Values, document: Document) -> None:
         name: str = values["metadata"]["name"]

@@ -9,8 +9,19 @@ from typing import Any
 from attrs import field, frozen
 
 from gateway.resources.problems import Places
-from gateway.resources.shapes import Boolean, Duration, Field, Record, Values, WholeNumber, as_mapping
+from gateway.resources.shapes import (
+    Boolean,
+    Choice,
+    Duration,
+    Field,
+    ListOf,
+    Record,
+    Values,
+    WholeNumber,
+    as_mapping,
+)
 from gateway.resources.timeouts import UPSTREAM_TIMEOUTS
+from gateway.resources.tracing import TRACING, TracingSettings
 
 
 @frozen
@@ -25,6 +36,10 @@ class GatewayDocument:
     """For all providers, as `Timeouts` names them; in seconds."""
     attempt_headers: bool | None
     """Whether answers tell how they came about; None where nothing was written."""
+    tracing: TracingSettings | None
+    """None for no tracing."""
+    gen_ai: tuple[str, ...]
+    """Generations of OpenTelemetry's metrics of generative AI that are shown."""
     places: Places = field(eq=False, repr=False)
 
 
@@ -49,6 +64,18 @@ _CLIENT_TIMEOUTS = Record(
     build=as_mapping,
 )
 
+_METRICS = Record(
+    (
+        Field(
+            "genAi",
+            ListOf(Choice(("v1.41", "next"))),
+            "OpenTelemetry's metrics of generative AI: their generation v1.41, the next one, or both; none unless "
+            "written.",
+        ),
+    ),
+    build=as_mapping,
+)
+
 GATEWAY_SPEC = Record(
     (
         Field("limits", _LIMITS, "What a client may send."),
@@ -61,6 +88,8 @@ GATEWAY_SPEC = Record(
             Boolean(),
             "Whether answers have x-llmgateway-attempts and -backend; true unless written.",
         ),
+        Field("metrics", _METRICS, "What is counted beside the gateway's own metrics."),
+        Field("tracing", TRACING, "Where spans of requests go; nowhere unless written."),
     )
 )
 
@@ -73,5 +102,7 @@ def gateway_of(values: Values, places: Places) -> GatewayDocument:
         timeouts=values["timeouts"] or nothing,
         upstream_timeouts=values["upstreamTimeouts"] or nothing,
         attempt_headers=values["attemptHeaders"],
+        tracing=values["tracing"],
+        gen_ai=(values["metrics"] or nothing).get("genAi") or (),
         places=places,
     )

@@ -107,6 +107,15 @@ _PATH = _string_match(syntax.URL_PATH, syntax.URL_PATH, may_be_absent=False)
 _METHOD_VALUE = _string_match(_METHOD, _METHOD, may_be_absent=False)
 
 
+_FRAMING = MappingProxyType(
+    dict.fromkeys(
+        ("content-length", "transfer-encoding"),
+        "says how the body is sent, which the gateway keeps to itself: no rule can match it",
+    )
+)
+_HEADERS = MapOf(syntax.HEADER_NAME, _VALUE, refused=_FRAMING)
+
+
 def _findings(values: Values) -> Iterator[Finding]:
     if not any(values.decoded.values()) and len(values.decoded) == len(values.written):
         yield Finding("", "an empty block would match everything; leave `matches` out if that is meant")
@@ -132,8 +141,8 @@ def _match_of(values: Values) -> RouteMatch:
 
 MATCH = Record(
     (
-        Field("headers", MapOf(syntax.HEADER_NAME, _VALUE), "By name; {} asks for presence."),
-        Field("withoutHeaders", MapOf(syntax.HEADER_NAME, _VALUE), "What no header may be; {} asks for absence."),
+        Field("headers", _HEADERS, "By name; {} asks for presence."),
+        Field("withoutHeaders", _HEADERS, "What no header may be; {} asks for absence."),
         Field("path", _PATH, "The path that the client asked for, without the query."),
         Field("method", _METHOD_VALUE, "The client's method."),
         Field("queryParams", MapOf(syntax.WORD, _VALUE), "Parameters of the query, by name."),

@@ -13,6 +13,7 @@ from gateway.resources import syntax
 from gateway.resources.endpoint import ENDPOINT, Endpoint
 from gateway.resources.health_checks import HEALTH_CHECK, HealthCheck
 from gateway.resources.prefill import PREFILL, Prefill, prefill_of
+from gateway.resources.pricing import PRICING, Pricing
 from gateway.resources.problems import Places
 from gateway.resources.provider_config import CONFIGS, ProviderConfig
 from gateway.resources.shapes import (
@@ -20,7 +21,6 @@ from gateway.resources.shapes import (
     Field,
     ListOf,
     MapOf,
-    NotBuilt,
     Record,
     Text,
     Values,
@@ -54,6 +54,8 @@ class LLMProvider:
     health_check: HealthCheck | None
     prefill: Prefill | None
     """None where it cannot be asked to go on with words given to it."""
+    pricing: Pricing | None
+    """None where nobody has said what it costs."""
     default_config: ProviderConfig | None
     route_configs: Mapping[str, ProviderConfig]
     """By the name of the rule that matched."""
@@ -90,7 +92,7 @@ PROVIDER_SPEC = Record(
         Field("outlierDetection", OUTLIER_DETECTION, "When it is left alone."),
         Field("healthCheck", HEALTH_CHECK, "A cheap request that it is asked now and then."),
         Field("prefill", PREFILL, "It goes on with words that are given to it; false unless written."),
-        Field("pricing", NotBuilt()),
+        Field("pricing", PRICING, "What its models cost."),
     )
 )
 
@@ -115,6 +117,7 @@ def provider_of(
         outlier_detection=values["outlierDetection"] or nothing,
         health_check=values["healthCheck"],
         prefill=prefill_of(values["prefill"]),
+        pricing=values["pricing"],
         default_config=configs and configs["defaultConfig"],
         route_configs=(configs and configs["routeSpecificConfigs"]) or nothing,
         from_outside=from_outside,

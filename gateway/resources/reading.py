@@ -5,6 +5,7 @@ Of files that have not changed the readings of last time are taken, with the ver
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -32,7 +33,7 @@ class Resources:
     """Everything that was written, as far as it is valid: a document with an error is left out."""
 
     readings: Mapping[str, FileReading] = field(default=NO_READINGS, repr=False)
-    """By path.  A file beyond the limit of documents has none."""
+    """By path.  Of files beyond the limit of documents there are none."""
     providers: tuple[LLMProvider, ...] = ()
     routes: tuple[LLMRoute, ...] = ()
     tenant_documents: tuple[Tenant, ...] = ()
@@ -44,7 +45,7 @@ class Resources:
     secret_files: frozenset[str] = field(default=frozenset(), repr=False)
     """Absolute paths that `${file:}` names: a change of one is a change of the configuration."""
     broken_files: frozenset[str] = frozenset()
-    """Files in which there may be documents of tenants that nobody could tell."""
+    """Files, and folders, in which there may be documents of tenants that nobody could tell."""
     broken_providers: tuple[BrokenProvider, ...] = ()
     """Those that are left out for their errors: a route that names one is not to blame for it."""
 
@@ -67,17 +68,29 @@ def read(
     """
     expansion = Expansion(environment, read_file)
     readings: dict[str, FileReading] = {}
-    too_many: list[SourceFile] = []
-    documents = 0
     for source in sorted(files, key=lambda source: source.path):
-        reading = _reading(source, known.get(source.path), expansion, root_namespace, pace)
-        documents += reading.documents
-        if documents > DOCUMENTS and reading.documents:
-            too_many.append(source)
-        else:
-            readings[source.path] = reading
+        readings[source.path] = _reading(source, known.get(source.path), expansion, root_namespace, pace)
         pace()
+    too_many = [readings.pop(path) for path in _beyond_the_limit(readings)]
     return _gathered(readings, too_many)
+
+
+def _beyond_the_limit(readings: Mapping[str, FileReading]) -> list[str]:
+    """The files that are not used, because all together hold too many documents.
+
+    Those of the folders that hold the most, as many folders as it takes: who has few must not suffer from who has many.
+    """
+    of_folder = Counter[str]()
+    for reading in readings.values():
+        of_folder[reading.source.folder] += reading.documents
+    total = of_folder.total()
+    left_out: set[str] = set()
+    for folder, documents in of_folder.most_common():
+        if total <= DOCUMENTS:
+            break
+        left_out.add(folder)
+        total -= documents
+    return [path for path, reading in readings.items() if left_out and reading.source.folder in left_out]
 
 
 def _reading(
@@ -92,7 +105,11 @@ def _reading(
     return read_file(source, expansion, root_namespace, pace)
 
 
-def _gathered(readings: Mapping[str, FileReading], too_many: Sequence[SourceFile]) -> Resources:
+def _gathered(readings: Mapping[str, FileReading], too_many: Sequence[FileReading]) -> Resources:
+    """All that these files say.
+
+    :param too_many: what is left out because all files together hold too many documents.
+    """
     each = readings.values()
     problems = [problem for reading in each for problem in reading.problems]
     gateways = [gateway for reading in each for gateway in reading.gateways]
@@ -100,11 +117,17 @@ def _gathered(readings: Mapping[str, FileReading], too_many: Sequence[SourceFile
         message = f"there is only one Gateway document; the first is at {gateways[0].place}"
         problems.append(Problem(gateway.kind, "kind", message))
     tenants = {tenant for reading in each for tenant in reading.tenants}
-    for source in too_many:
-        tenants.add(source.folder or DEFAULT_TENANT)
-        message = f"more than {DOCUMENTS:,} documents in all files; from here on nothing is read"
-        place = Position(source.path, 1, 1)
-        problems.append(Problem(place, "", message, tenant=source.folder or DEFAULT_TENANT))
+    told: set[str] = set()
+    for reading in too_many:
+        owner = reading.source.folder or DEFAULT_TENANT
+        for tenant in sorted({owner, *reading.tenants} - told):
+            message = (
+                f"all files together hold more than {DOCUMENTS:,} documents, and those of tenant {owner} the most:"
+                " none of them is used"
+            )
+            problems.append(Problem(Position(reading.source.path, 1, 1), "", message, tenant=tenant))
+            told.add(tenant)
+    tenants |= told
     broken = {path for path, reading in readings.items() if reading.is_broken}
     return Resources(
         readings=readings,
@@ -117,6 +140,6 @@ def _gathered(readings: Mapping[str, FileReading], too_many: Sequence[SourceFile
         secret_files=frozenset(
             path for reading in each for name in reading.references if (path := secret_file(name))
         ),
-        broken_files=frozenset(broken | {source.path for source in too_many}),
+        broken_files=frozenset(broken | {reading.source.path for reading in too_many}),
         broken_providers=tuple(provider for reading in each for provider in reading.broken_providers),
     )

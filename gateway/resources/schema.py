@@ -11,6 +11,7 @@ from gateway.resources.shapes import (
     Boolean,
     BooleanOr,
     Choice,
+    DecimalNumber,
     Duration,
     ExpandedText,
     Field,
@@ -61,6 +62,8 @@ def schema_of(shape: Shape) -> dict[str, Any]:
             return {"type": "boolean"}
         case WholeNumber(minimum, maximum):
             return {"type": "integer", "minimum": minimum, "maximum": maximum}
+        case DecimalNumber(maximum):
+            return {"type": "number", "minimum": 0, "maximum": maximum}
         case Duration():
             return {"type": "string", "pattern": _whole(DURATION)}
         case Instant():

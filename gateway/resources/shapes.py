@@ -85,6 +85,13 @@ class WholeNumber:
 
 
 @frozen
+class DecimalNumber:
+    """`0.35`, not below 0.  Becomes a float."""
+
+    maximum: int
+
+
+@frozen
 class Duration:
     """`1h30m`.  Becomes seconds, a float."""
 
@@ -243,6 +250,7 @@ Shape: TypeAlias = (
     | Choice
     | Boolean
     | WholeNumber
+    | DecimalNumber
     | Duration
     | Instant
     | Json

@@ -23,6 +23,8 @@ class SourceFile:
     folder: str
     """The tenant's folder, or empty for conf.d itself."""
     content: bytes = field(repr=False)
+    is_cut_short: bool = False
+    """It was written in place and has less than before, from the beginning on: the rest may still come."""
 
 
 @frozen
@@ -57,10 +59,15 @@ def broken_at(position: Position, message: str) -> Broken:
 def decode(source: SourceFile) -> str:
     """The text of a file.
 
-    :raises Broken: where it is too large or is not plain UTF-8.
+    :raises Broken: where it is empty, too large or not plain UTF-8.
     """
     start = Position(source.path, 1, 1)
     content = source.content
+    if not content:
+        # Many programs empty a file before they write it, and on a full disk that is all they do.
+        raise broken_at(
+            start, "the file is empty, as one that is being written; remove it if nothing is meant"
+        )
     if len(content) > FILE_BYTES:
         raise broken_at(start, f"the file has {len(content):,} bytes; at most {FILE_BYTES:,} are read")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or content[:2].count(0) == 1:

@@ -138,3 +138,13 @@ HEADER_VALUE = Syntax(
     r"[!-~]([\t -~]{0,16382}[!-~])?",
 )
 KEY = Syntax("one line of ASCII without blanks and control characters, not empty", r"[!-~]{1,16384}")
+
+
+def namespace(text: str) -> str:
+    """A namespace as a command line names it.
+
+    :raises ValueError: for what no tenant's name could be, either.
+    """
+    if not re.fullmatch(TENANT.pattern, text):
+        raise ValueError(f"{text!r} is not {TENANT.meaning}")
+    return text

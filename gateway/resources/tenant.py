@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 
 from gateway.resources import syntax
+from gateway.resources.capture import CAPTURE, Capture
 from gateway.resources.problems import Places
 from gateway.resources.shapes import (
     Field,
@@ -63,6 +64,8 @@ class Tenant:
     name: str
     clients: tuple[Client, ...] | None
     """Who alone reaches the tenant; none does where it is empty.  None where nothing was written: anonymous."""
+    capture: Capture | None = field(kw_only=True, default=None)
+    """What is kept of what its clients ask and are answered; None keeps nothing."""
     places: Places = field(eq=False, repr=False)
 
 
@@ -173,6 +176,7 @@ def _spec_findings(values: Values) -> Iterator[Finding]:
 TENANT_SPEC = Record(
     (
         Field("clients", ListOf(_CLIENT), "Who alone reaches the tenant; anybody unless written."),
+        Field("capture", CAPTURE, "What is kept of what they ask and are answered; nothing unless written."),
         Field("limits", NotBuilt()),
     ),
     check=_spec_findings,
@@ -181,4 +185,4 @@ TENANT_SPEC = Record(
 
 def tenant_of(name: str, values: Values, places: Places) -> Tenant:
     """The tenant that a whole and valid spec describes."""
-    return Tenant(name, values["clients"], places)
+    return Tenant(name, values["clients"], places, capture=values["capture"])

@@ -20,6 +20,8 @@ context     what all tenants of one generation are compiled in
 lost_references  why a reference leads nowhere, in words
 claims      what at most one tenant may hold, and who does
 still_written  what the newest files take away from tenants that run on what was last good
+doubts      files that may not say everything
+withheld    hosts that nobody answers for, because the files that name them are not used
 generations  the shapes of what comes of it all: Generation, TenantState
 adopting    which tenants take their new resources, and which keep their last good ones
 matching    request -> tenant -> route -> rule

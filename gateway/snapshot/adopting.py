@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from types import MappingProxyType
 
-from gateway.resources import GatewayDocument, Resources
+from gateway.messages import TlsSettings
+from gateway.resources import Resources
 from gateway.resources.file_reading import DEFAULT_TENANT, BrokenProvider
 from gateway.resources.problems import Problem
 from gateway.resources.provider import LLMProvider
@@ -22,11 +23,14 @@ from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.compiling import snapshot_of
 from gateway.snapshot.context import Context
 from gateway.snapshot.destinations import Destinations
-from gateway.snapshot.exports import Exports, Offer
+from gateway.snapshot.doubts import doubts, tenants_in, usable_gateway
+from gateway.snapshot.exports import exports_of
 from gateway.snapshot.generations import Generation, TenantState
-from gateway.snapshot.own_faults import own_faults
+from gateway.snapshot.own_faults import faults_of_files, own_faults
 from gateway.snapshot.still_written import StillWritten
+from gateway.snapshot.tables import Snapshot
 from gateway.snapshot.tenants import compile_tenant
+from gateway.snapshot.withheld import withheld
 from gateway.snapshot.written import NOTHING_WRITTEN, Surroundings, TenantResources, by_tenant
 
 
@@ -66,13 +70,12 @@ class _Adoption:
         self._pace = pace
         self._states = last.tenants if last is not None else {}
         self._held = last.granted if last is not None else NOTHING_GRANTED
-        self._running = {
-            name: state.compiled for name, state in self._states.items() if state.compiled is not None
-        }
+        self._last = last
+        self._running = last.compiled if last is not None else {}
         self._good = {name: state.good for name, state in self._states.items() if state.good is not None}
         self._written = by_tenant(resources, self._good, pace)
         self._still_written = StillWritten(resources, self._written)
-        self._gateway = _usable_gateway(resources, last.gateway if last is not None else None)
+        self._gateway = usable_gateway(resources, last.gateway if last is not None else None)
         self._destinations = Destinations(
             surroundings.read_file,
             surroundings.prepare_tls,
@@ -87,23 +90,39 @@ class _Adoption:
 
     def outcome(self) -> Generation:
         faulty = self._tell_own_faults()
-        broken = _tenants_of(self._resources.broken_files, self._good)
-        self._refuse(faulty | broken | failed_tenants(self._resources.problems))
+        broken = tenants_in(self._resources.broken_files, self._good)
+        refused = faulty | broken | failed_tenants(self._resources.problems)
+        in_doubt = tuple(doubts(self._resources, self._written, self._good, refused))
+        self._problems.update(dict.fromkeys(in_doubt))
+        self._refuse(refused | failed_tenants(in_doubt))
         judgement = self._settle()
         self._tell(judgement)
         problems = _sorted(self._problems)
         states = self._standings(problems)
         snapshot = snapshot_of(
-            self._compiled, self._gateway, judgement, self._withheld(), self._missing_documents(), self._pace
+            self._compiled,
+            self._gateway,
+            judgement,
+            withheld(self._refused, self._resources, self._written, self._good),
+            _missing_documents(states.values()),
+            self._last.snapshot if self._last is not None else None,
+            self._running,
+            self._pace,
         )
         return Generation(
             snapshot=snapshot,
             tenants=MappingProxyType(states),
             gateway=self._gateway,
+            compiled=MappingProxyType(self._compiled),
             problems=problems,
             granted=judgement.granted,
-            tls=frozenset(place.tls for place in snapshot.destinations if place.tls is not None),
+            tls=self._tls(snapshot),
         )
+
+    def _tls(self, snapshot: Snapshot) -> frozenset[TlsSettings]:
+        """Of all connections to providers; as long as they are the same it is the same object."""
+        tls = frozenset(place.tls for place in snapshot.destinations if place.tls is not None)
+        return self._last.tls if self._last is not None and self._last.tls == tls else tls
 
     # -- who is refused ------------------------------------------------------------------------------
 
@@ -111,7 +130,8 @@ class _Adoption:
         """Who has some."""
         faulty: set[str] = set()
         for name, written in self._written.items():
-            faults = own_faults(name, written, self._surroundings, self._destinations)
+            of_these = faults_of_files if written is self._good.get(name) else own_faults
+            faults = tuple(of_these(name, written, self._surroundings, self._destinations))
             if faults:
                 self._problems.update(dict.fromkeys(faults))
                 faulty.add(name)
@@ -193,24 +213,9 @@ class _Adoption:
             surroundings=self._surroundings,
             upstream_timeouts=self._gateway.upstream_timeouts if self._gateway is not None else {},
             destinations=self._destinations,
-            exports=self._exports(used),
-            refused=self._exports(not_used),
+            exports=exports_of(used, self._surroundings, self._audience),
+            refused=exports_of(not_used, self._surroundings, self._audience),
             broken=broken,
-        )
-
-    def _exports(self, tenants: Mapping[str, TenantResources]) -> Exports:
-        root = self._surroundings.root_namespace
-        offers = [
-            Offer(provider, audience)
-            for name in sorted(tenants)
-            for provider in tenants[name].providers
-            if (provider.export_to or name == root)
-            and self._surroundings.loads(provider)
-            and (audience := self._audience(provider)) is not None
-        ]
-        return Exports(
-            (offer.provider for offer in offers if offer.provider.tenant == root),
-            (offer for offer in offers if offer.provider.tenant != root and offer.audience),
         )
 
     def _audience(self, provider: LLMProvider) -> frozenset[str] | None:
@@ -253,7 +258,8 @@ class _Adoption:
     def _state(self, name: str, problems: tuple[Problem, ...]) -> TenantState:
         good = self._used.get(name)
         if good is None:
-            return TenantState(name, "missing", problems)
+            newest = self._written.get(name, NOTHING_WRITTEN)
+            return TenantState(name, "missing", problems, document=newest.document)
         compiled = self._compiled.get(name)
         refused = name in self._refused
         return TenantState(
@@ -263,6 +269,7 @@ class _Adoption:
             digest=self._digest(good, compiled),
             good=good,
             compiled=compiled,
+            document=good.document,
             destinations=self._states[name].destinations
             if refused
             else MappingProxyType(dict(self._destinations.of_all(good.providers, self._surroundings.loads))),
@@ -276,41 +283,12 @@ class _Adoption:
             digest.update(self._used[owner].digest.encode())
         return digest.hexdigest()
 
-    def _missing_documents(self) -> Iterator[Tenant]:
-        """What says who the clients are of tenants that have nothing to run on."""
-        for name in sorted(self._refused & self._written.keys() - self._used.keys()):
-            yield from self._written[name].documents[:1]
 
-    def _withheld(self) -> set[str]:
-        """What is named by files that are not used, for tenants that anybody could reach."""
-        closed = {
-            name
-            for name in self._refused
-            if self._written.get(name, NOTHING_WRITTEN).is_identified
-            or self._good.get(name, NOTHING_WRITTEN).is_identified
-        }
-        written = (self._written[name] for name in self._refused & self._written.keys() - closed)
-        hosts = {resource.host for each in written for resource in each.answering()}
-        broken = (each for each in self._resources.broken_providers if each.tenant not in closed)
-        return hosts | {each.host for each in broken if each.host is not None}
-
-
-def _usable_gateway(resources: Resources, last: GatewayDocument | None) -> GatewayDocument | None:
-    """The Gateway document, or the last good one where it has an error, or its file cannot be read."""
-    unreadable = last is not None and last.places.at("").file in resources.broken_files
-    faulty = any(problem.severity == "error" and problem.tenant is None for problem in resources.problems)
-    return last if last is not None and (unreadable or faulty) else resources.gateway
-
-
-def _tenants_of(files: frozenset[str], good: Mapping[str, TenantResources]) -> set[str]:
-    """The tenants that had something in one of these files when it could last be read."""
-    if not files:
-        return set()
-    return {
-        name
-        for name, tenant in good.items()
-        if any(resource.places.at("").file in files for resource in tenant.all())
-    }
+def _missing_documents(states: Iterable[TenantState]) -> tuple[Tenant, ...]:
+    """What says who the clients are of tenants that have nothing to run on."""
+    return tuple(
+        state.document for state in states if state.standing == "missing" and state.document is not None
+    )
 
 
 def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:

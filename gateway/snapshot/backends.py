@@ -14,6 +14,7 @@ from gateway.resources.backend_refs import BackendRef
 from gateway.resources.provider import LLMProvider
 from gateway.resources.provider_config import ApiKey, ProviderConfig
 from gateway.snapshot.destinations import Destinations
+from gateway.snapshot.prices import pricing_of
 from gateway.snapshot.simulation import simulation_headers
 from gateway.snapshot.tables import Backend, BreakerName, ProviderKey, RuleHeaders, SeriesLabels
 
@@ -60,7 +61,7 @@ def backend_of(
     beside += [(name, value) for name, value in edit.set if name not in own]
     replaced = edit.dropped | own
     authority = _authority(reference.host_rewrite or provider.host)
-    keys = _keys(provider, config, dialect, authority, beside)
+    keys = _keys(tenant, provider, config, dialect, authority, beside)
     model = reference.model or config.model
     return Backend(
         key=provider.host + (f"/{reference.model}" if reference.model else ""),
@@ -89,14 +90,16 @@ def backend_of(
         outlier=OutlierDetection(**provider.outlier_detection),
         prefill=provider.prefill is not None,
         prefill_field=provider.prefill.field if provider.prefill is not None else None,
+        pricing=pricing_of(provider),
         labels=SeriesLabels(tenant=tenant, route=route, rule=rule, provider=provider.name, model=model or ""),
         added=edit.added,
-        added_lines="".join(f"\r\n{name.decode()}: {value.reveal()}" for name, value in edit.added).encode(),
+        added_lines="".join(f"{name.decode()}: {value.reveal()}\r\n" for name, value in edit.added).encode(),
         answer_edit=rule_headers.answer if rule_headers.answer.edits else None,
     )
 
 
 def _keys(
+    tenant: str,
     provider: LLMProvider,
     config: ProviderConfig,
     dialect: Dialect,
@@ -105,6 +108,7 @@ def _keys(
 ) -> tuple[ProviderKey, ...]:
     """Every key of the pool, each with the head that it makes.
 
+    :param tenant: whose requests are sent with them.
     :param beside: the headers that are the same with every key.
     """
     keys = []
@@ -117,7 +121,7 @@ def _keys(
                 name=name,
                 weight=each.weight if each is not None else 1,
                 secret=secret,
-                breaker_name=BreakerName(provider.tenant, provider.name, name, secret),
+                breaker_name=BreakerName(tenant, provider.tenant, provider.name, name, secret),
                 head_lines="".join(f"{name}: {value}\r\n" for name, value in lines).encode(),
             )
         )

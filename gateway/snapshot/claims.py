@@ -32,6 +32,8 @@ class Judgement:
     """Tenants that claim what another one holds, and did not do so before."""
     problems: tuple[Problem, ...]
     """Of both: an error at each place, which names the others."""
+    is_undisputed: bool = False
+    """Everybody gets all that they claim, and so it was before: only who has changed gets anything else than then."""
 
 
 def judge(
@@ -48,6 +50,52 @@ def judge(
     :param withdrawn: claims that do not count, because the newest files do not make them any more.
     :param pace: called after each tenant; it may wait.
     """
+    granted = _undisputed(tenants, running, held) if not withdrawn else None
+    if granted is not None:
+        return Judgement(granted, frozenset(), frozenset(), (), is_undisputed=True)
+    return _judge_all(tenants, running, held, withdrawn, pace)
+
+
+def changed_tenants(
+    tenants: Mapping[str, CompiledTenant], running: Mapping[str, CompiledTenant]
+) -> list[str]:
+    """Who was compiled anew, has come or is gone."""
+    return [name for name in {**running, **tenants} if tenants.get(name) is not running.get(name)]
+
+
+def claims_made(tenant: CompiledTenant | None) -> list[Claim]:
+    """What a tenant claims; nothing if there is none."""
+    return [placed.claim for placed in tenant.claims] if tenant is not None else []
+
+
+def _undisputed(
+    tenants: Mapping[str, CompiledTenant], running: Mapping[str, CompiledTenant], held: Granted
+) -> Granted | None:
+    """Who gets what, told from who has changed; None where something was disputed or is."""
+    if sum(len(tenant.claims) for tenant in running.values()) != len(held):
+        return None
+    changed = changed_tenants(tenants, running)
+    gone = [claim for name in changed for claim in claims_made(running.get(name))]
+    come = [(claim, name) for name in changed for claim in claims_made(tenants.get(name))]
+    if len(gone) == len(come) and all(held.get(claim) == name for claim, name in come):
+        return held
+    granted = dict(held)
+    for claim in gone:
+        del granted[claim]
+    for claim, name in come:
+        if claim in granted:
+            return None
+        granted[claim] = name
+    return MappingProxyType(granted)
+
+
+def _judge_all(
+    tenants: Mapping[str, CompiledTenant],
+    running: Mapping[str, CompiledTenant],
+    held: Granted,
+    withdrawn: Collection[tuple[str, Claim]],
+    pace: Callable[[], None],
+) -> Judgement:
     claimants: dict[Claim, list[tuple[str, PlacedClaim]]] = {}
     for name, tenant in tenants.items():
         for placed in tenant.claims:
@@ -67,7 +115,7 @@ def judge(
         if holder in names:
             granted[claim] = holder
             newcomers.update(
-                name for name in names if name != holder and claim not in _claims(running.get(name))
+                name for name in names if name != holder and claim not in claims_made(running.get(name))
             )
         left_out.update((name, claim) for name in names if name != granted.get(claim))
         problems += _problems(claim, makers, granted.get(claim))
@@ -77,10 +125,6 @@ def judge(
         newcomers=frozenset(newcomers),
         problems=tuple(problems),
     )
-
-
-def _claims(tenant: CompiledTenant | None) -> set[Claim]:
-    return {placed.claim for placed in tenant.claims} if tenant is not None else set()
 
 
 def _problems(claim: Claim, makers: list[tuple[str, PlacedClaim]], holder: str | None) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ A tenant whose document lists clients is *identified*: they alone reach it.  Any
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from hmac import compare_digest
 from ipaddress import IPv6Address, ip_address, ip_network
 from itertools import chain
@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from attrs import evolve, frozen
 
 from gateway.messages import RequestHead
+from gateway.resources.reading import at_full_speed
 from gateway.resources.tenant import Client, Tenant, ways_in
 from gateway.snapshot.keys import digest_of
 
@@ -80,20 +81,24 @@ _NEVER = float("inf")
 class ClientIndex:
     """Finds the client.  Made with a snapshot, never changed."""
 
-    __slots__ = ("_certificates", "_keys", "_networks", "identified", "ways")
+    __slots__ = ("_certificates", "_keys", "_networks", "identified", "made_of", "ways")
 
     def __init__(
         self,
-        documents: Iterable[Tenant],
+        documents: Sequence[Tenant],
         left_out: Collection[tuple[str, Claim]] = (),
-        missing: Iterable[Tenant] = (),
+        missing: Sequence[Tenant] = (),
+        pace: Callable[[], None] = at_full_speed,
     ) -> None:
         """Make the index.
 
         :param left_out: claims, each with the name of the tenant that is not granted it.
         :param missing: documents of tenants that have nothing to run on.  Their clients are to be told so, and are
             known by key and certificate where nobody else is; not by network, or their traffic would be everybody's.
+        :param pace: called after each document; it may wait.
         """
+        self.made_of = (documents, left_out, missing)
+        """Where these are the same, the index is."""
         self._certificates: dict[str, KnownClient] = {}
         self._keys: dict[bytes, tuple[_Key, ...]] = {}
         networks: dict[tuple[int, int], dict[int, KnownClient]] = {}
@@ -107,6 +112,7 @@ class ClientIndex:
             identified.add(tenant.name)
             for client in tenant.clients:
                 self._take(tenant, client, networks, left_out)
+            pace()
         self.identified = frozenset(identified)
         """The tenants that nobody but their clients reaches."""
         self._networks = sorted(networks.items(), key=lambda entry: -entry[0][1])

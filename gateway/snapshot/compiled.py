@@ -12,7 +12,7 @@ from gateway.resources.provider import LLMProvider
 from gateway.snapshot.clients import Claim
 from gateway.snapshot.destinations import DestinationKey
 from gateway.snapshot.exports import Contested
-from gateway.snapshot.tables import BreakerName, TenantTable, TurnsKey
+from gateway.snapshot.tables import BreakerName, TenantTable
 from gateway.snapshot.written import TenantResources
 
 
@@ -33,7 +33,6 @@ class CompiledTenant:
     problems: tuple[Problem, ...]
     """Warnings, and every reference that leads nowhere as an error; its backend is left out of the table."""
     claims: tuple[PlacedClaim, ...]
-    turns_keys: frozenset[TurnsKey]
     breaker_names: frozenset[BreakerName]
     destinations: Mapping[DestinationKey, Destination] = field(repr=False)
     """Where the providers of its backends are."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from gateway.messages import Destination, PoolLimits
 from gateway.resources.gateway import GatewayDocument
 from gateway.resources.tenant import Tenant
-from gateway.snapshot.claims import Judgement
+from gateway.snapshot.claims import Judgement, changed_tenants, claims_made
 from gateway.snapshot.clients import ClientIndex
 from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.hosts import HostTable
@@ -19,53 +20,107 @@ from gateway.snapshot.tables import (
     ProviderName,
     Snapshot,
     TenantTable,
-    TurnsKey,
 )
+from gateway.snapshot.withheld import Withheld
 
 
 def snapshot_of(
     tenants: Mapping[str, CompiledTenant],
     gateway: GatewayDocument | None,
     judgement: Judgement,
-    named: Collection[str],
-    missing: Iterable[Tenant],
+    withheld: Withheld,
+    missing: Sequence[Tenant],
+    last: Snapshot | None,
+    running: Mapping[str, CompiledTenant],
     pace: Callable[[], None],
 ) -> Snapshot:
     """Put the snapshot together.
 
     :param missing: documents of tenants that have nothing to run on.
-    :param named: hosts that are named by files that are not used: a less specific route must not answer for them.
+    :param withheld: hosts that are named by files that are not used.
+    :param last: the snapshot that runs, if there is one; what would be made of the same things is taken from it.
+    :param running: what it was made of.
     :param pace: called after each tenant; it may wait.
     """
-    anonymous: dict[str, TenantTable] = {}
     documents: list[Tenant] = []
     destinations: dict[Destination, PoolLimits] = {}
-    turns_keys: set[TurnsKey] = set()
     breaker_names: set[BreakerName] = set()
     health_checks: dict[ProviderName, HealthCheck] = {}
-    for name, tenant in tenants.items():
-        for claim in (placed.claim for placed in tenant.claims):
-            if claim.kind == "host" and judgement.granted.get(claim) == name:
-                anonymous[claim.value] = tenant.table
+    for tenant in tenants.values():
         if tenant.resources.document is not None:
             documents.append(tenant.resources.document)
         destinations.update(tenant.pool_limits)
-        turns_keys.update(tenant.turns_keys)
         breaker_names.update(tenant.breaker_names)
         health_checks.update(tenant.table.health_checks)
         pace()
+    if last is not None and judgement.is_undisputed:
+        anonymous = _changed(last.anonymous, tenants, running)
+    else:
+        anonymous = _anonymous(tenants, judgement, pace)
     left_out = {claim.value for _, claim in judgement.left_out if claim.kind == "host"}
     return Snapshot(
         tenants=MappingProxyType({name: tenant.table for name, tenant in tenants.items()}),
-        anonymous=HostTable(anonymous.items()),
-        withheld=HostTable((host, host) for host in sorted({*named, *left_out} - anonymous.keys())),
+        anonymous=anonymous,
+        withheld=_patterns(withheld.from_everybody | left_out, anonymous),
+        withheld_from={
+            name: _patterns(hosts, tenants[name].table.routes)
+            for name, hosts in withheld.from_clients.items()
+            if name in tenants
+        },
         settings=_settings(gateway),
         destinations=MappingProxyType(destinations),
-        turns_keys=frozenset(turns_keys),
         breaker_names=frozenset(breaker_names),
         health_checks=MappingProxyType(health_checks),
-        clients=ClientIndex(documents, judgement.left_out, missing),
+        clients=_clients(tuple(documents), judgement, tuple(missing), last, pace),
     )
+
+
+def _patterns(hosts: Iterable[str], answered: HostTable[Any]) -> HostTable[str]:
+    """Those that nobody answers for."""
+    return HostTable((host, host) for host in sorted(hosts) if host not in answered)
+
+
+def _anonymous(
+    tenants: Mapping[str, CompiledTenant], judgement: Judgement, pace: Callable[[], None]
+) -> HostTable[TenantTable]:
+    tables: dict[str, TenantTable] = {}
+    for name, tenant in tenants.items():
+        for claim in claims_made(tenant):
+            if claim.kind == "host" and judgement.granted.get(claim) == name:
+                tables[claim.value] = tenant.table
+        pace()
+    return HostTable(tables.items())
+
+
+def _changed(
+    last: HostTable[TenantTable],
+    tenants: Mapping[str, CompiledTenant],
+    running: Mapping[str, CompiledTenant],
+) -> HostTable[TenantTable]:
+    """The same as `_anonymous`, told from who has changed, where nothing is disputed."""
+    changed = changed_tenants(tenants, running)
+    gone = {
+        claim.value for name in changed for claim in claims_made(running.get(name)) if claim.kind == "host"
+    }
+    come = {
+        claim.value: tenants[name].table
+        for name in changed
+        for claim in claims_made(tenants.get(name))
+        if claim.kind == "host"
+    }
+    return last.changed(gone, come.items()) if gone or come else last
+
+
+def _clients(
+    documents: tuple[Tenant, ...],
+    judgement: Judgement,
+    missing: tuple[Tenant, ...],
+    last: Snapshot | None,
+    pace: Callable[[], None],
+) -> ClientIndex:
+    if last is not None and last.clients.made_of == (documents, judgement.left_out, missing):
+        return last.clients
+    return ClientIndex(documents, judgement.left_out, missing, pace)
 
 
 def _settings(gateway: GatewayDocument | None) -> GatewaySettings:
@@ -81,4 +136,6 @@ def _settings(gateway: GatewayDocument | None) -> GatewaySettings:
         body_seconds=timeouts.get("body"),
         keep_alive_seconds=timeouts.get("keepAlive"),
         attempt_headers=gateway.attempt_headers,
+        tracing=gateway.tracing,
+        gen_ai=gateway.gen_ai,
     )

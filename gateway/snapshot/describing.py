@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 
 from attrs import asdict
 
-from gateway.messages import TlsSettings
+from gateway.messages import TlsSettings, shown
 from gateway.policy.retrying import RetryPolicy
 from gateway.resources.problems import Problem
 from gateway.resources.shapes import operators_word
 from gateway.resources.tenant import Tenant
+from gateway.snapshot.captures import CaptureTable
 from gateway.snapshot.tables import (
     Backend,
     GatewaySettings,
@@ -42,6 +43,7 @@ def describe(table: TenantTable, anonymous_hosts: Iterable[str]) -> Description:
         "anonymousHosts": sorted(anonymous_hosts),
         "routes": [_route(route) for _, route in table.routes.items()],
         "healthChecks": [_health_check(check) for check in table.health_checks.values()],
+        "capture": _capture(table.capture),
     }
 
 
@@ -83,7 +85,15 @@ _DIGITS = 8
 
 def describe_settings(settings: GatewaySettings) -> Description:
     """What the Gateway document sets."""
-    return {name: value for name, value in asdict(settings).items() if value is not None}
+    described = {name: value for name, value in asdict(settings).items() if value not in (None, ())}
+    tracing = settings.tracing
+    if tracing is not None:
+        described["tracing"] = {
+            "endpoint": shown(tracing.endpoint),
+            "headers": sorted(tracing.headers),
+            "sample_ratio": tracing.sample_ratio,
+        }
+    return described
 
 
 def describe_problem(problem: Problem) -> Description:
@@ -106,6 +116,18 @@ def shown_time(seconds: float) -> str:
 
 _FIRST, _LAST = -62_135_596_800, 253_402_300_799
 """Of the years 1 to 9999, which is as far as ISO 8601 goes without agreement; with its offset a date may be beyond."""
+
+
+def _capture(capture: CaptureTable | None) -> Description | None:
+    if capture is None:
+        return None
+    return {
+        "request": capture.request,
+        "response": capture.response,
+        "maxBytes": capture.max_bytes,
+        "samplePercent": round(capture.share * 100),
+        "redact": list(capture.redaction.own),
+    }
 
 
 def _health_check(check: HealthCheck) -> Description:

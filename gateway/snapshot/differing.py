@@ -121,6 +121,7 @@ def _details(was: TenantState, now: TenantState, look: Look) -> Iterator[str]:
     yield from _by_name("provider", old.providers, new.providers, partial(_words_of_provider, look=look))
     yield from _certificates(was, now, look)
     yield from _clients(old.document, new.document, look)
+    yield from _capture(old.document, new.document)
 
 
 def _of_standing(standing: Standing) -> list[str]:
@@ -193,6 +194,12 @@ def _clients(old: Tenant | None, new: Tenant | None, look: Look) -> Iterator[str
     if (was is None) != (now is None):
         yield "anybody reaches it now" if now is None else "only its clients reach it now"
     yield from _by_name("client", was or (), now or (), partial(_words_of_client, look=look))
+
+
+def _capture(old: Tenant | None, new: Tenant | None) -> Iterator[str]:
+    was, now = (document.capture if document is not None else None for document in (old, new))
+    if was != now:
+        yield "capture added" if was is None else "capture removed" if now is None else "capture changed"
 
 
 def _certificates(was: TenantState, now: TenantState, look: Look) -> Iterator[str]:

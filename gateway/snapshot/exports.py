@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from attrs import frozen
 
 from gateway.resources.provider import LLMProvider
+from gateway.snapshot.written import Surroundings, TenantResources
 
 EVERYBODY = "*"
 
@@ -66,3 +67,27 @@ class Exports:
         for offer in self._offers.get(host, ()):
             if offer.provider.tenant != importer and {EVERYBODY, importer} & offer.audience:
                 yield offer
+
+
+def exports_of(
+    tenants: Mapping[str, TenantResources],
+    surroundings: Surroundings,
+    audience_of: Callable[[LLMProvider], frozenset[str] | None],
+) -> Exports:
+    """What these tenants offer one another.
+
+    :param audience_of: who else may name a provider; None where nobody may, not even of the root namespace's.
+    """
+    root = surroundings.root_namespace
+    offers = [
+        Offer(provider, audience)
+        for name in sorted(tenants)
+        for provider in tenants[name].providers
+        if (provider.export_to or name == root)
+        and surroundings.loads(provider)
+        and (audience := audience_of(provider)) is not None
+    ]
+    return Exports(
+        (offer.provider for offer in offers if offer.provider.tenant == root),
+        (offer for offer in offers if offer.provider.tenant != root and offer.audience),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from attrs import frozen
@@ -11,6 +12,7 @@ from attrs import frozen
 from gateway.messages import Destination, TlsSettings
 from gateway.resources.gateway import GatewayDocument
 from gateway.resources.problems import Problem
+from gateway.resources.tenant import Tenant
 from gateway.snapshot.claims import NOTHING_GRANTED, Granted
 from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.destinations import NO_DESTINATIONS, DestinationKey
@@ -40,6 +42,9 @@ class TenantState:
     """What came of that; None where it is missing, and for the root namespace, which is no tenant but has files."""
     destinations: Mapping[DestinationKey, Destination] = NO_DESTINATIONS
     """Where its own providers are: a certificate's content is part of what is good."""
+    document: Tenant | None = None
+    """What says who its clients are, or that it has none to tell apart: of `good`, and where it is missing of its
+    newest files.  None where nothing does."""
 
     @property
     def table(self) -> TenantTable | None:
@@ -54,6 +59,7 @@ class TenantState:
             and self.compiled is other.compiled
             and self.problems == other.problems
             and self.destinations == other.destinations
+            and self.document is other.document
         )
 
 
@@ -70,6 +76,9 @@ class Generation:
     """Of all tenants, of the Gateway document and of files that are nobody's, by file and line; each once."""
     granted: Granted = NOTHING_GRANTED
     """Which tenant holds what only one can."""
+    compiled: Mapping[str, CompiledTenant] = MappingProxyType({})
+    """What the snapshot was made of: every tenant that is served, one that has no files and answers with what others
+    have among them."""
     tls: frozenset[TlsSettings] = frozenset()
     """Of all connections to providers."""
 

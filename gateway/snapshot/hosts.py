@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -49,13 +50,30 @@ class HostTable(Generic[T]):
                 return value
         return None
 
+    def changed(self, gone: Collection[str], come: Iterable[tuple[str, T]]) -> HostTable[T]:
+        """Another table: without the patterns that are gone, and with what has come."""
+        table = HostTable(chain((entry for entry in self._wildcards() if entry[0] not in gone), come))
+        exact = self._exact.copy()
+        for pattern in gone:
+            exact.pop(pattern, None)
+        exact.update(table._exact)
+        table._exact = exact
+        return table
+
     def items(self) -> Iterator[tuple[str, T]]:
         """Every pattern and its value, most specific kind first."""
         yield from self._exact.items()
+        yield from self._wildcards()
+
+    def _wildcards(self) -> Iterator[tuple[str, T]]:
         for suffix, value in self._suffixes:
             yield "*" + suffix, value
         for value in self._everything:
             yield "*", value
+
+    def __contains__(self, pattern: str) -> bool:
+        """Tell whether something is written for this very pattern."""
+        return pattern in self._exact or any(pattern == each for each, _ in self._wildcards())
 
     def __len__(self) -> int:
         return len(self._exact) + len(self._suffixes) + len(self._everything)

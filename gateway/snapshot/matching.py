@@ -78,6 +78,13 @@ def block_for(
     return None
 
 
+def listeners_named(snapshot: Snapshot) -> set[str]:
+    """The listeners that some `gateways` names."""
+    routes = [route for table in snapshot.tenants.values() for _, route in table.routes.items()]
+    matches = (match for route in routes for rule in route.rules for match in rule.matches)
+    return set().union(*(route.gateways for route in routes), *(match.gateways for match in matches))
+
+
 def sticky_value(
     sticky: Stickiness, head: RequestHead, client: KnownClient | None, address: str
 ) -> bytes | None:

@@ -22,9 +22,24 @@ def own_faults(
         *_twins(name, "provider", resources.providers),
         *_twins(name, "route", resources.routes),
         *_second_documents(name, resources),
-        *_unusable_files(name, resources, surroundings, destinations),
+        *faults_of_files(name, resources, surroundings, destinations),
         *_unusable_bodies(name, resources),
     )
+
+
+def faults_of_files(
+    tenant: str, resources: TenantResources, surroundings: Surroundings, destinations: Destinations
+) -> Iterator[Problem]:
+    """Those of the files that providers name: the only ones that resources can have which were good before."""
+    for provider in resources.providers:
+        if not surroundings.loads(provider):
+            continue
+        for dialect in dict.fromkeys(dialects_of(provider)):
+            try:
+                destinations.of(provider, dialect)
+            except UnusableFileError as bad:
+                yield Problem(provider.places.at(bad.path), bad.path, bad.sentence, tenant=tenant)
+                break
 
 
 def _twins(tenant: str, kind: str, resources: Iterable[LLMProvider | LLMRoute]) -> Iterator[Problem]:
@@ -48,20 +63,6 @@ def _second_documents(tenant: str, resources: TenantResources) -> Iterator[Probl
         where = resources.documents[0].places.at("metadata.name")
         message = f"a Tenant named {document.name} is at {where} too"
         yield Problem(document.places.at("metadata.name"), "metadata.name", message, tenant=tenant)
-
-
-def _unusable_files(
-    tenant: str, resources: TenantResources, surroundings: Surroundings, destinations: Destinations
-) -> Iterator[Problem]:
-    for provider in resources.providers:
-        if not surroundings.loads(provider):
-            continue
-        for dialect in dict.fromkeys(dialects_of(provider)):
-            try:
-                destinations.of(provider, dialect)
-            except UnusableFileError as bad:
-                yield Problem(provider.places.at(bad.path), bad.path, bad.sentence, tenant=tenant)
-                break
 
 
 def _unusable_bodies(tenant: str, resources: TenantResources) -> Iterator[Problem]:

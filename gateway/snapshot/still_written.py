@@ -1,8 +1,8 @@
 """What the newest files still say of tenants that run on what was last good.
 
 A tenant whose files cannot be used keeps its tables, but what was taken away is gone at once: a key that no longer
-stands in its Tenant document, an export that is no longer written.  Only of a file that cannot be read nothing can
-be told; so what it gave stays.
+stands in its Tenant document, an export that is no longer written.  Only of a file that cannot be read, or is empty,
+nothing can be told; so what it gave stays.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StillWritten:
                     now = broken.export_to
                     break
             else:
-                if _file_of(provider) not in self._resources.broken_files:
+                if not self._is_hidden(_file_of(provider)):
                     return None
                 now = provider.export_to
         return _in_both(frozenset(provider.export_to), frozenset(now))
@@ -59,10 +59,20 @@ class StillWritten:
             yield from (claim for claim in claimed if claim not in kept)
             return
         file = _file_of(good.document)
-        if file in self._resources.broken_files and file not in self._resources.readings:
-            return  # it is there and cannot be read
+        if self._says_nothing(file):
+            return
         words = {word for reading in self._of(name, file) for word in _words(reading)}
         yield from (claim for claim in claimed if not _stands(claim, words))
+
+    def _says_nothing(self, file: str) -> bool:
+        """Tell whether a file is there and cannot be read, or is empty, as one that is about to be written."""
+        reading = self._resources.readings.get(file)
+        return self._is_hidden(file) and (reading is None or not reading.source.content)
+
+    def _is_hidden(self, file: str) -> bool:
+        """Tell whether something may stand in a file, or in its folder, that nobody can see."""
+        broken = self._resources.broken_files
+        return file in broken or file.rpartition("/")[0] in broken
 
     def _of(self, name: str, file: str) -> Iterator[FileReading]:
         for path, reading in self._resources.readings.items():

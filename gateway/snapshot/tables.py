@@ -16,7 +16,10 @@ from gateway.dialects.dialect import Dialect
 from gateway.dialects.operations import Operation
 from gateway.messages import Destination, PoolLimits, Secret, Timeouts
 from gateway.policy.breaking import OutlierDetection
+from gateway.policy.pricing import Pricing
 from gateway.policy.retrying import RetryPolicy
+from gateway.resources.tracing import TracingSettings
+from gateway.snapshot.captures import CaptureTable
 from gateway.snapshot.clients import NO_CLIENTS, ClientIndex, KnownClient
 from gateway.snapshot.hosts import HostTable
 
@@ -30,9 +33,16 @@ ProviderName = tuple[str, str]
 
 @frozen(cache_hash=True)
 class BreakerName:
-    """The stable name under which live state keeps a breaker and the state of its key."""
+    """The stable name under which live state keeps a breaker and the state of its key.
 
+    Each tenant has its own of a provider that it shares with others: what one makes of it, with timeouts that are
+    too short or models that its key may not use, takes it from nobody else.
+    """
+
+    tenant: str
+    """Whose requests they are."""
     owner: str
+    """Whose provider it is."""
     provider: str
     key: str
     """The key's name; empty for the only one."""
@@ -40,7 +50,7 @@ class BreakerName:
     """The key itself: two of one name, of two rules or two generations, are two."""
 
 
-class SeriesLabels(msgspec.Struct, frozen=True):
+class SeriesLabels(msgspec.Struct, frozen=True, cache_hash=True):
     """The labels of a request's metrics that configuration decides; no client can make a new one."""
 
     tenant: str
@@ -206,11 +216,13 @@ class Backend:
     """It goes on with words that are given to it as the beginning of its answer."""
     prefill_field: str | None
     """What marks those; None where being the last message is enough."""
+    pricing: Pricing | None
+    """None where nobody has said what it costs."""
     labels: SeriesLabels
     added: tuple[tuple[bytes, Secret], ...] = ()
     """What the rule adds to a request, behind the client's lines of the same name."""
     added_lines: bytes = field(default=b"", repr=False)
-    """`added` as it stands in a request's head, each line begun by CRLF."""
+    """`added` as it stands in a request's head, each line ended by CRLF."""
     answer_edit: HeaderEdit | None = None
     """What the rule does to an answer's head; None for nothing."""
     name: ProviderName = field(init=False)
@@ -313,6 +325,12 @@ class RouteTable:
     gateways: frozenset[str]
     """Names of listeners; empty for all."""
     rules: tuple[RuleTable, ...]
+    reads_bodies: bool = field(init=False)
+    """Which rule answers depends on more than a request's head."""
+
+    @reads_bodies.default
+    def _reads_bodies(self) -> bool:
+        return any(match.model is not None for rule in self.rules for match in rule.matches)
 
 
 @frozen(eq=False)
@@ -325,6 +343,26 @@ class TenantTable:
     """Who alone reaches it; None where it is anonymous and answers everybody on the hosts that it names."""
     health_checks: Mapping[ProviderName, HealthCheck] = MappingProxyType({})
     """Of the providers that it uses."""
+    capture: CaptureTable | None = None
+    """What is kept of what its clients ask and are answered; None for nothing."""
+    turns_keys: frozenset[TurnsKey] = field(init=False, repr=False)
+    """Of all its rules."""
+
+    @turns_keys.default
+    def _turns_keys(self) -> frozenset[TurnsKey]:
+        return frozenset(rule.turns_key for _, route in self.routes.items() for rule in route.rules)
+
+    asks_catalog: bool = field(init=False, repr=False)
+    """Some of its prices are to be found in a catalog."""
+
+    @asks_catalog.default
+    def _asks_catalog(self) -> bool:
+        rules = (rule for _, route in self.routes.items() for rule in route.rules)
+        return any(
+            backend.pricing is not None and backend.pricing.catalog is not None
+            for rule in rules
+            for backend in (*rule.backends, *rule.fallback)
+        )
 
     @property
     def is_anonymous(self) -> bool:
@@ -345,6 +383,10 @@ class GatewaySettings:
     keep_alive_seconds: float | None = None
     attempt_headers: bool | None = None
     """Answers tell how they came about; None is true."""
+    gen_ai: tuple[str, ...] = ()
+    """Generations of OpenTelemetry's metrics of generative AI that are shown."""
+    tracing: TracingSettings | None = None
+    """Where spans go; None for no tracing."""
 
 
 @frozen(eq=False)
@@ -355,17 +397,26 @@ class Snapshot:
     anonymous: HostTable[TenantTable]
     """The tenants that are known by the host that is asked."""
     withheld: HostTable[str]
-    """Hosts that the files name for tenants whose files do not compile; each pattern stands for itself."""
+    """Hosts that the files name for tenants whose files do not compile, and that anybody could reach; each pattern
+    stands for itself."""
     settings: GatewaySettings
     destinations: Mapping[Destination, PoolLimits]
     """Every place that some backend connects to, and how much is sent there at once."""
-    turns_keys: frozenset[TurnsKey]
     clients: ClientIndex = NO_CLIENTS
     """Finds out who is asking."""
     breaker_names: frozenset[BreakerName] = frozenset()
     """Of every key of every backend."""
     health_checks: Mapping[ProviderName, HealthCheck] = MappingProxyType({})
     """Of every provider that some tenant uses."""
+    withheld_from: Mapping[str, HostTable[str]] = MappingProxyType({})
+    """By tenant, such hosts of one that only its clients reach."""
+    identity: object = field(factory=object)
+    """Tells it from every other, for those who must not keep it from being let go."""
+
+    def names_turns(self, key: TurnsKey) -> bool:
+        """Tell whether there is a rule with this key."""
+        table = self.tenants.get(key[0])
+        return table is not None and key in table.turns_keys
 
     @property
     def hosts(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from gateway.errors import GatewayError
@@ -13,6 +13,7 @@ from gateway.resources.problems import Places, Problem, Report, Severity, below
 from gateway.resources.provider import LLMProvider
 from gateway.resources.route import LLMRoute, Rule
 from gateway.snapshot.backends import backend_of
+from gateway.snapshot.captures import capture_of
 from gateway.snapshot.clients import Claim, claims_of, known_clients
 from gateway.snapshot.compiled import CompiledTenant, PlacedClaim
 from gateway.snapshot.conditions import match_of, stickiness_of
@@ -118,16 +119,17 @@ class _TenantCompiler:
         implicit = [provider for host, provider in self._answered().items() if host not in routed]
         routes += [self._implicit_route(provider) for provider in implicit]
         self._warn_of_unused_configs(routes)
+        self._warn_of_nothing_to_reach(routes)
         return CompiledTenant(
             table=TenantTable(
                 name=self.name,
                 routes=HostTable((route.host, route) for route in routes),
                 clients=known_clients(self._resources.document),
                 health_checks=MappingProxyType(dict(self._health_checks())),
+                capture=capture_of(self._resources.document),
             ),
             problems=self._report.sorted(),
             claims=tuple(self._claims(implicit)),
-            turns_keys=frozenset(rule.turns_key for route in routes for rule in route.rules),
             breaker_names=frozenset(
                 key.breaker_name
                 for route in routes
@@ -336,6 +338,13 @@ class _TenantCompiler:
                         below("spec.configs.routeSpecificConfigs", name),
                         f"no rule named {name} refers to this provider",
                     )
+
+    def _warn_of_nothing_to_reach(self, routes: Collection[RouteTable]) -> None:
+        document = self._resources.document
+        if document is not None and document.clients and not routes:
+            # As with a name that is misspelt: then the tenant that was meant is open to anybody.
+            message = f"tenant {self.name} has no route and no provider, so its clients reach nothing"
+            self._warning(document.places, "metadata.name", message)
 
     def _warning(self, places: Places, path: str, message: str) -> None:
         self._add(places, path, message, "warning")

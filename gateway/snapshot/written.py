@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
@@ -26,6 +25,8 @@ class TenantResources:
     """Its Tenant document; two are a problem."""
     digest: str = ""
     """SHA-256 of the files that it stands in, in hexadecimal."""
+    readings: tuple[FileReading, ...] = field(default=(), repr=False)
+    """What was read in these files, by path."""
     named_hosts: frozenset[str] = field(init=False)
     """Of the providers that its rules name."""
 
@@ -51,17 +52,6 @@ class TenantResources:
     def is_identified(self) -> bool:
         """Only clients that it knows reach it."""
         return self.document is not None and self.document.clients is not None
-
-    def is_like(self, other: TenantResources) -> bool:
-        """Tell whether the very same was read from files of the same contents."""
-        return self.digest == other.digest and all(
-            len(mine) == len(theirs) and all(one is two for one, two in zip(mine, theirs, strict=True))
-            for mine, theirs in (
-                (self.providers, other.providers),
-                (self.routes, other.routes),
-                (self.documents, other.documents),
-            )
-        )
 
 
 NOTHING_WRITTEN = TenantResources()
@@ -93,45 +83,25 @@ def by_tenant(
     :param good: what they had before; whoever has the same now has the same object.
     :param pace: called after each file and each tenant; it may wait.
     """
-    gathered: defaultdict[str, _Gathered] = defaultdict(_Gathered)
-    for name in resources.tenants:
-        gathered[name] = _Gathered()
+    readings: dict[str, list[FileReading]] = {name: [] for name in resources.tenants}
     for reading in resources.readings.values():
-        for provider in reading.providers:
-            gathered[provider.tenant].of(reading).providers.append(provider)
-        for route in reading.routes:
-            gathered[route.tenant].of(reading).routes.append(route)
-        for document in reading.tenant_documents:
-            gathered[document.name].of(reading).documents.append(document)
+        for owner in reading.owners:
+            readings.setdefault(owner, []).append(reading)
         pace()
     written: dict[str, TenantResources] = {}
-    for name in sorted(gathered):
-        tenant = gathered[name].together()
-        before = good.get(name)
-        written[name] = before if before is not None and before.is_like(tenant) else tenant
+    for name in sorted(readings):
+        own, before = tuple(readings[name]), good.get(name)
+        written[name] = before if before is not None and before.readings == own else _together(name, own)
         pace()
     return written
 
 
-class _Gathered:
-    """What has been found of one tenant so far."""
-
-    def __init__(self) -> None:
-        self.providers: list[LLMProvider] = []
-        self.routes: list[LLMRoute] = []
-        self.documents: list[Tenant] = []
-        self._digests: dict[str, str] = {}
-
-    def of(self, reading: FileReading) -> _Gathered:
-        """Itself; some of it stands in this file."""
-        self._digests[reading.source.path] = reading.digest
-        return self
-
-    def together(self) -> TenantResources:
-        digests = "".join(f"{path} {digest}\n" for path, digest in self._digests.items())
-        return TenantResources(
-            tuple(self.providers),
-            tuple(self.routes),
-            tuple(self.documents),
-            sha256(digests.encode()).hexdigest() if digests else "",
-        )
+def _together(tenant: str, readings: tuple[FileReading, ...]) -> TenantResources:
+    digests = "".join(f"{reading.source.path} {reading.digest}\n" for reading in readings)
+    return TenantResources(
+        tuple(each for reading in readings for each in reading.providers if each.tenant == tenant),
+        tuple(each for reading in readings for each in reading.routes if each.tenant == tenant),
+        tuple(each for reading in readings for each in reading.tenant_documents if each.name == tenant),
+        sha256(digests.encode()).hexdigest() if digests else "",
+        readings,
+    )

@@ -62,9 +62,26 @@ def discard(old: list[Generation], new: Generation, pace: Callable[[], None]) ->
     :param old: the only reference to it beside those that end by themselves soon; empty afterwards.
     :param pace: called after each piece; it may wait.
     """
+    let_go(take_apart(old, new), pace)
+
+
+def take_apart(old: list[Generation], new: Generation) -> list[object]:
+    """Make pieces of generations, to be let go one by one.
+
+    :param old: as for `discard`.
+    :param new: what of them lives on there is in no piece.
+    """
     pieces = [piece for generation in old for piece in _pieces(generation, new)]
     old.clear()
-    while pieces:
+    return pieces
+
+
+def let_go(pieces: list[object], pace: Callable[[], None], until: Callable[[], bool] = lambda: False) -> None:
+    """Let pieces go, from the last one on.
+
+    :param until: asked before each piece; what is left once it says yes stays in the list.
+    """
+    while pieces and not until():
         pieces.pop()
         pace()
 

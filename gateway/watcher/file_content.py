@@ -1,4 +1,4 @@
-"""What a file holds, read at most once for each time that it changes."""
+"""What a file holds, read at most once for each time that it changes, and what tells that it has."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ Signature = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of the last change of content and of anything: equal ones, the same content."""
 
 
+Identity = tuple[int, int]
+"""Device and inode: whether a file or folder is still the one that it was."""
+
+
 @frozen
 class FileContent:
     """What a file held when it was read."""
 
     content: bytes
+    identity: Identity
     signature: Signature | None
     """None where it was so fresh that only reading it again can tell whether it has changed."""
 
@@ -34,7 +39,7 @@ class FileContent:
 
         :raises OSError: where there is nothing to be read any more.
         """
-        return self.signature is None or _signature(os.stat(path)) != self.signature
+        return self.signature is None or signature_of(os.stat(path)) != self.signature
 
     @property
     def digest(self) -> str:
@@ -42,7 +47,7 @@ class FileContent:
         return sha256(self.content).hexdigest()
 
 
-def read_content(path: Path) -> FileContent:
+def read_content(path: Path | str) -> FileContent:
     """Read a file, but at most one byte more than a file of conf.d may have.
 
     :raises OSError: where it cannot be read or is no regular file: a pipe or a device may have no end.
@@ -54,14 +59,26 @@ def read_content(path: Path) -> FileContent:
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         content = file.read(FILE_BYTES + 1)
-        settled = _signature(before) == _signature(os.fstat(descriptor)) and _is_old(before)
-        return FileContent(content, _signature(before) if settled else None)
+        return FileContent(content, identity_of(before), settled_signature(before, os.fstat(descriptor)))
 
 
-def _signature(status: os.stat_result) -> Signature:
+def identity_of(status: os.stat_result) -> Identity:
+    """Which file or folder this is."""
+    return status.st_dev, status.st_ino
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """What changes with every change, if some time is between them."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _is_old(status: os.stat_result) -> bool:
-    """Tell whether it was changed long enough ago; a clock that was set back makes nothing old."""
-    return time.time() - status.st_ctime > _FRESH_SECONDS
+def settled_signature(before: os.stat_result, after: os.stat_result) -> Signature | None:
+    """What tells from now on whether a file or folder has changed since it was read.
+
+    :param before: its status before it was read; `after`, when it had been.
+    :return: None where it changed meanwhile, or so shortly before that it may have.
+    """
+    signature = signature_of(before)
+    # A clock that was set back makes nothing old.
+    is_old = time.time() - before.st_ctime > _FRESH_SECONDS
+    return signature if is_old and signature_of(after) == signature else None

@@ -1,7 +1,8 @@
 """Hints of the file system that something has changed: inotify, by watchdog.
 
-They make a change quick and are never the truth: inotify does not see the target of a link elsewhere, forgets what
-overflows its queue, and gives no watch beyond its limits.
+They make a change quick and are never the truth: inotify forgets what overflows its queue, and gives no watch beyond
+its limits.  It watches what a path has led to, not the path; so a watch that is lost, or that leads elsewhere now,
+ends the observation, and another one begins.
 
 Of watchdog only what reads inotify is used.  Its `Observer` holds back a file that was moved away, and all that
 happens after it, for half a second, in which it might appear elsewhere; and it looks through all of them at each
@@ -13,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -21,7 +22,8 @@ from pathlib import Path
 from attrs import frozen
 from twisted.logger import Logger
 
-from gateway.watcher.folder import Identity
+from gateway.watcher.file_content import Identity
+from gateway.watcher.ways import Counting, ways_to
 
 if sys.platform == "linux":  # the module cannot be imported elsewhere
     from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask
@@ -64,7 +66,7 @@ class Observed:
 
     identity: Identity | None
     """Of the folder; None while there is none."""
-    folders: frozenset[tuple[str, Identity | None]]
+    folders: frozenset[tuple[str, Identity]]
     """Those in it, by name: of another folder of the same name there is no watch yet."""
     elsewhere: frozenset[str]
     """Paths of files outside of it that count."""
@@ -81,26 +83,35 @@ class Observation:
         """
         if sys.platform != "linux":
             raise CannotObserveError("only Linux has inotify")
+        self._hint = hint
+        self._spent = False
+        """Something that it watched is gone or has been replaced."""
         try:
             self._inotify = InotifyFD()
             self._inotify.start()
         except (OSError, RuntimeError) as error:  # no instance is left, or no thread
             raise CannotObserveError(_reason(error)) from None
-        everything: dict[str, frozenset[str] | None] = {}
-        everything.update(_names_by_folder([os.path.abspath(folder), *observed.elsewhere]))
-        own = os.path.realpath(folder)
-        everything.update(dict.fromkeys([own, *(os.path.join(own, name) for name, _ in observed.folders)]))
+        places = [os.path.abspath(folder), *observed.elsewhere]
+        ways = ways_to(places)
+        everything: dict[str, Counting | None] = {**ways}
+        if observed.identity is not None:
+            own = os.path.realpath(folder)
+            everything.update(
+                dict.fromkeys([own, *(os.path.join(own, name) for name, _ in observed.folders)])
+            )
         try:
-            for number, (path, names) in enumerate(sorted(everything.items(), key=lambda entry: entry[0])):
-                self._watch(path, CallbackId(number), _Hints(hint, names))
+            for number, (path, counting) in enumerate(sorted(everything.items(), key=lambda entry: entry[0])):
+                self._watch(path, CallbackId(number), _Hints(hint, self._replaced, counting))
         except OSError as error:  # no watch is left
             self.end()
             raise CannotObserveError(_reason(error)) from None
+        if ways_to(places) != ways:
+            self._spent = True
 
     @property
-    def is_alive(self) -> bool:
-        """Hints may still come."""
-        return self._inotify.is_alive()
+    def holds(self) -> bool:
+        """Hints of everything that it was made for may still come."""
+        return not self._spent and self._inotify.is_alive()
 
     def end(self) -> None:
         """Give no more hints."""
@@ -112,47 +123,52 @@ class Observation:
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
+            # It was there a moment ago, and if it comes back, it has no watch.
+            self._spent |= error.errno == errno.ENOENT
+
+    def _replaced(self) -> None:
+        self._spent = True
+        self._hint()
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _names_by_folder(places: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """What counts in which folder: each file under the name that it is asked by, and where links lead to."""
-    names: dict[str, set[str]] = {}
-    for place in places:
-        for path in (place, os.path.realpath(place)):
-            parent, name = os.path.split(path)
-            names.setdefault(parent, set()).add(name)
-    return {folder: frozenset(found) for folder, found in names.items()}
-
-
 class _Hints:
     """Hands on the events of one folder that count; watchdog's `WatchCallback`."""
 
-    def __init__(self, hint: Callable[[], None], names: frozenset[str] | None) -> None:
+    def __init__(
+        self, hint: Callable[[], None], replaced: Callable[[], None], counting: Counting | None
+    ) -> None:
         """Make one.
 
-        :param names: in the watched folder; None for everything.
+        :param replaced: called instead of `hint` where something that is watched may be another thing now.
+        :param counting: what counts in the watched folder; None for everything, in conf.d: there another folder
+            is noticed by its identity.
         """
         self._hint = hint
-        self._names = names
+        self._replaced = replaced
+        self._counting = counting
 
     def on_event(self, event: InotifyEvent) -> None:
         """Something happened to a name in the folder, or to the folder itself, where the name is empty."""
         name = os.fsdecode(event.name)
+        if self._counting is None:
+            self._hint()
+        elif not name or name in self._counting.turns:
+            self._replaced()
         # A mounted Secret's files are links through `..data`, which alone is replaced.
-        if self._names is None or not name or name in self._names or name.startswith(".."):
+        elif name in self._counting.names or name.startswith(".."):
             self._hint()
 
     def on_watch_deleted(self, wd: int) -> None:
-        """The folder is gone."""
-        self._hint()
+        """The folder is gone; one that is made in its place may get its very inode, and has no watch."""
+        self._replaced()
 
     def on_queue_overflow(self) -> None:
-        """Events were lost."""
-        self._hint()
+        """Events were lost, and perhaps such a one."""
+        self._replaced()
 
 
 class ChangeEvents:
@@ -181,10 +197,11 @@ class ChangeEvents:
 
     def follow(self, observed: Observed) -> None:
         """Observe this from now on, if it is not what is observed already."""
-        works = self._observation is not None and self._observation.is_alive
-        if observed == self._observed and (works or self._seconds() < self._again_at):
+        before = self._observation
+        settled = before.holds if before is not None else self._seconds() < self._again_at
+        if observed == self._observed and settled:
             return
-        before, told = self._observation, self._observed is not None and self._observation is None
+        told = self._observed is not None and before is None
         self._observed = observed
         try:
             self._observation = Observation(self._folder, observed, self._hint)

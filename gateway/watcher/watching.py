@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
@@ -21,11 +21,12 @@ from twisted.python.failure import Failure
 
 from gateway.resources.reading import at_full_speed
 from gateway.snapshot.generations import Generation
-from gateway.watcher.discarding import discard, out_of_the_collectors_way
+from gateway.watcher.discarding import out_of_the_collectors_way
 from gateway.watcher.folder import Contents, Folder
 from gateway.watcher.loading import Loaded, LoadSettings, load
 from gateway.watcher.observing import RESCAN_WITHOUT_EVENTS_SECONDS, ChangeEvents, Observed
 from gateway.watcher.pacing import AbandonedError, Pace
+from gateway.watcher.tidying import Tidying
 
 SETTLE_SECONDS = 0.05
 """Quiet time after an event before the folder is read: an editor's save is several events."""
@@ -47,7 +48,9 @@ class _Sight:
 
     folder_problem: str
     """Why the folder cannot be read; empty where it can."""
-    loaded: Loaded | None
+    contents: Contents | None = None
+    """None where it cannot be read."""
+    loaded: Loaded | None = None
     """None where nothing has changed."""
 
 
@@ -82,35 +85,41 @@ class Watcher(Service):
         self._adopted = adopted
         self._folder_read = folder_read
         self._in_worker = in_worker
-        self._told = told
         self._pace = Pace(busy)
-        self._loaded: Loaded | None = None
+        self.loaded: Loaded | None = None
+        """What the gateway runs on; None before the first look."""
         self._folder_problem = ""
         self._events = ChangeEvents(folder.path, self._hint, reactor.seconds)
         self._hinted = False
         """The reactor is about to hear of a change."""
         self._settled: IDelayedCall | None = None
         self._unsettled_since: float | None = None
+        self._finished: IDelayedCall | None = None
+        """The look for which files that seem unfinished count as they are."""
         self._rescan: IDelayedCall | None = None
         self._thorough_look_due = 0.0
         self._looking = False
         self._look_again: bool | None = None
         """Somebody asked for another look meanwhile, and whether for a thorough one."""
-
-    @property
-    def generation(self) -> Generation | None:
-        """What the gateway runs on; None before the first look."""
-        return self._loaded.generation if self._loaded is not None else None
+        self._asked = False
+        """An operator waits for the next look."""
+        self._answering = False
+        """The look that runs is one that an operator waits for."""
+        self._tidying = Tidying(told, self._pace)
+        self._unobserved: Contents | None = None
+        """What the gateway runs on and has not asked for events of."""
+        self._gave_way = False
+        """The look that runs has come before the tidying."""
 
     def startService(self) -> None:
         """Read the folder now, and watch it from now on."""
         super().startService()
         self._thorough_look_due = self._reactor.seconds() + RESCAN_SECONDS
         try:
-            loaded = self._seen(self._sight(True, at_full_speed))
-            if loaded is not None:
-                self._loaded = loaded
-                self._tidied([], loaded)
+            sight = self._seen(self._sight(True, at_full_speed))
+            if sight.loaded is not None:
+                self._runs(sight.loaded, sight.contents)
+                self._tidy()
         except Exception:  # whatever it is, the next look comes
             self._log.failure("the configuration could not be read")
         self._schedule_rescan()
@@ -119,7 +128,7 @@ class Watcher(Service):
         """Watch no more; what runs stays."""
         super().stopService()
         self._pace.abandoned = True
-        for call in (self._settled, self._rescan):
+        for call in (self._settled, self._finished, self._rescan):
             if call is not None and call.active():
                 call.cancel()
         self._events.end()
@@ -138,28 +147,36 @@ class Watcher(Service):
             self._look_again = bool(self._look_again) or thoroughly
             return
         self._looking = True
+        self._answering, self._asked = self._asked, False
+        self._gave_way = self._tidying.is_left
         looked = maybeDeferred(self._in_worker, self._sight, thoroughly, self._pace)
         looked.addCallback(self._seen)
+        looked.addErrback(self._failed)
         looked.addCallback(self._afterwards)
         looked.addErrback(self._failed)
         looked.addBoth(self._looked)
 
+    def ask(self) -> None:
+        """Look thoroughly for an operator, who is told also where nothing has changed."""
+        self._asked = True
+        self.look()
+
     def _sight(self, thoroughly: bool, pace: Callable[[], None]) -> _Sight:
         """In the worker's thread: look, and load what has changed."""
-        last = self._loaded
+        last = self.loaded
         try:
             contents = self._folder.read(thoroughly=thoroughly, pace=pace)
         except OSError as error:
             self._observe(None, last)
             path = self._folder.path
-            return _Sight(f"{path} cannot be read: {error.strerror}; the last good configuration stays", None)
+            return _Sight(f"{path} cannot be read: {error.strerror}; the last good configuration stays")
         if (
             last is not None
             and last.digest == contents.digest
             and not last.read_files.changed(thoroughly=thoroughly)
         ):
             self._observe(contents, last)
-            return _Sight("", None)
+            return _Sight("", contents)
         began = perf_counter()
         with out_of_the_collectors_way():
             loaded = load(
@@ -169,38 +186,52 @@ class Watcher(Service):
                 known=last.readings if last is not None else {},
                 pace=pace,
             )
-        self._log.info(
+        self._log.debug(
             "files {digest} read in {milliseconds} ms, {files} of them",
             digest=loaded.digest[:12],
             milliseconds=round((perf_counter() - began) * 1000),
             files=len(contents.files),
         )
-        self._observe(contents, loaded)
-        return _Sight("", loaded)
+        return _Sight("", contents, loaded)
 
-    def _seen(self, sight: _Sight) -> Loaded | None:
-        """Run on what was loaded; what ran until now is returned with it."""
+    def _seen(self, sight: _Sight) -> _Sight:
+        """Run on what was loaded."""
         if sight.folder_problem != self._folder_problem:
             self._report_folder(sight.folder_problem)
-        if sight.loaded is None or not self.running:
+        elif self._answering and sight.loaded is None:
+            self._log.info(
+                "{answer}", answer=sight.folder_problem or f"nothing has changed in {self._folder.path}"
+            )
+        if not self.running:
+            return evolve(sight, loaded=None)
+        if sight.contents is not None:
+            self._await_writers(sight.contents.unfinished_for)
+        if sight.loaded is not None:
+            self._adopted(sight.loaded.generation)
+        return sight
+
+    def _afterwards(self, sight: _Sight | None) -> Deferred[None] | None:
+        if sight is not None and sight.loaded is not None:
+            self._runs(sight.loaded, sight.contents)
+        if not self._tidying.is_left or self._gives_way():
             return None
-        self._adopted(sight.loaded.generation)
-        return sight.loaded
+        return self._in_worker(self._tidy)
 
-    def _afterwards(self, loaded: Loaded | None) -> Deferred[None] | None:
-        if loaded is None:
-            return None
-        old = [self._loaded] if self._loaded is not None else []
-        self._loaded = loaded
-        return self._in_worker(self._tidied, old, loaded)
+    def _runs(self, loaded: Loaded, contents: Contents | None) -> None:
+        self._tidying.add(loaded.generation, self.loaded.generation if self.loaded is not None else None)
+        self.loaded, self._unobserved = loaded, contents
 
-    def _tidied(self, old: list[Loaded], loaded: Loaded) -> None:
-        """In the worker's thread: everything that takes its time and that no request waits for.
+    def _gives_way(self) -> bool:
+        """Tell whether a look goes first because of a change; only one, so that what is let go does not heap up."""
+        return self._look_again is False and not self._gave_way
 
-        :param old: what ran until now; nothing else may hold it, so that it is let go here.
-        """
-        self._told(loaded.generation)
-        discard([old.pop().generation] if old else [], loaded.generation, self._pace)
+    def _tidy(self) -> None:
+        """In the worker's thread: everything that takes its time and that no request waits for."""
+        if self._unobserved is not None:
+            # Not before it runs: for thousands of folders on a busy machine this takes a quarter of a second.
+            self._observe(self._unobserved, self.loaded)
+            self._unobserved = None
+        self._tidying.tidy(self._gives_way)
 
     def _failed(self, failure: Failure) -> None:
         if failure.check(AbandonedError) is None:
@@ -238,6 +269,13 @@ class Watcher(Service):
             self._settled.reset(wait)
         else:
             self._settled = self._reactor.callLater(wait, self.look, thoroughly=False)
+
+    def _await_writers(self, seconds: float | None) -> None:
+        """Look again when files that seem unfinished have had their time."""
+        if self._finished is not None and self._finished.active():
+            self._finished.cancel()
+        if seconds is not None:
+            self._finished = self._reactor.callLater(seconds, self.look, thoroughly=False)
 
     def _schedule_rescan(self) -> None:
         seconds = RESCAN_SECONDS if self._events.come else RESCAN_WITHOUT_EVENTS_SECONDS

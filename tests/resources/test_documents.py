@@ -91,12 +91,16 @@ def test_refused(content: bytes, expected: list[str]) -> None:
     assert mistakes(content) == expected
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\n\n", b"# nothing\n", b"---\n---\n", b"---\n...\n", b"null\n", b"~"]
-)
+@pytest.mark.parametrize("content", [b"\n\n", b"# nothing\n", b"---\n---\n", b"---\n...\n", b"null\n", b"~"])
 def test_nothing_written_is_fine(content: bytes) -> None:
     contents = read_documents(SourceFile("f", "", content))
     assert (contents.documents, contents.mistakes) == ((), ())
+
+
+def test_an_empty_file_may_be_one_that_is_being_written() -> None:
+    contents = read_documents(SourceFile("f", "", b""))
+    (mistake,) = contents.mistakes
+    assert mistake.message == "the file is empty, as one that is being written; remove it if nothing is meant"
 
 
 def test_scalars_keep_their_text() -> None:

@@ -81,6 +81,13 @@ EMPTY = "an empty block would match everything; leave `matches` out if that is m
             "{headers: {x: }}",
             ["headers.x: has no value: leave the field out, or write {} if nothing is meant"],
         ),
+        (
+            "{headers: {Content-Length: {}}, withoutHeaders: {transfer-encoding: {exact: chunked}}}",
+            [
+                f"{path}: says how the body is sent, which the gateway keeps to itself: no rule can match it"
+                for path in ("headers.Content-Length", "withoutHeaders.transfer-encoding")
+            ],
+        ),
         ("{headers: {y: z}}", ["headers.y: must be a mapping, not a single value"]),
         ("{model: gpt}", ["model: must be a mapping, not a single value"]),
         ("{path: {}}", ["path: is empty: write exact, prefix or regex"]),

@@ -121,7 +121,7 @@ host: p.example
 retrys: {}
 """,
         [
-            '2:3: retrys: there is no field "retrys" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill'
+            '2:3: retrys: there is no field "retrys" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill, pricing'
         ],
     ),
     (
@@ -130,7 +130,7 @@ host: p.example
 pricing: 1
 """,
         [
-            "2:3: pricing: pricing is not built yet in this version",
+            "2:3: pricing: must be a mapping, not a single value",
         ],
     ),
     (

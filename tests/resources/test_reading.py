@@ -221,7 +221,7 @@ def test_a_document_with_wrong_yaml_is_read_for_more_problems_and_not_used() -> 
     found = read_text(text)
     assert [problem.message for problem in found.problems] == [
         '"host" is written twice; first in line 5',
-        'there is no field "retries" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill',
+        'there is no field "retries" here; there are host, path, workloadSelector, configs, endpoint, exportTo, timeouts, connectionPool, outlierDetection, healthCheck, prefill, pricing',
     ]
     assert {problem.tenant for problem in found.problems} == found.tenants == {"acme"}
     assert found.providers == ()
@@ -262,11 +262,43 @@ def test_a_flood_of_problems_is_cut_but_no_tenant_and_no_severity_is_forgotten()
     assert f"more than {PROBLEMS_SHOWN} errors" in " ".join(problem.message for problem in found)
 
 
-def test_too_many_documents_name_every_file_that_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "DOCUMENTS", 100)
-    text = "apiVersion: v1\nkind: A\n---\n" * 60
-    found = read_files({"a.yaml": text, "b.yaml": text, "c.yaml": "a: 1"})
-    assert found.broken_files == {"conf.d/b.yaml", "conf.d/c.yaml"}
+class TestTooManyDocuments:
+    """In all files together; who has few does not suffer from who has many."""
+
+    ONE = document("LLMProvider", "host: a") + "---\n"
+    MANY = ONE * 60
+
+    @pytest.fixture(autouse=True)
+    def few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reading, "DOCUMENTS", 100)
+
+    def test_the_largest_folder_is_left_out(self) -> None:
+        found = read_files(
+            {"aa/x.yaml": self.ONE, "big/x.yaml": self.MANY, "big/y.yaml": self.MANY, "c.yaml": self.ONE}
+        )
+        assert found.broken_files == {"conf.d/big/x.yaml", "conf.d/big/y.yaml"}
+        (problem,) = found.problems
+        assert problem.tenant == "big"
+        assert str(problem) == (
+            "conf.d/big/x.yaml:1:1: all files together hold more than 100 documents, and those of tenant big the most:"
+            " none of them is used"
+        )
+        assert {provider.tenant for provider in found.providers} == {"aa", "default"}
+        assert found.tenants == {"aa", "big", "default"}
+
+    def test_as_many_folders_as_it_takes(self) -> None:
+        found = read_files({"a/x.yaml": self.MANY, "b/x.yaml": self.ONE * 61, "c/x.yaml": self.MANY})
+        assert found.broken_files == {"conf.d/a/x.yaml", "conf.d/b/x.yaml"}
+
+    def test_in_conf_d_itself_everybody_is_told_who_stands_there(self) -> None:
+        found = read_files({"x.yaml": self.MANY + self.MANY + namespaced("LLMProvider", "acme")})
+        assert [problem.tenant for problem in found.problems] == ["acme", "default"]
+        assert found.tenants == {"acme", "default"}
+
+    def test_as_many_as_may_be(self) -> None:
+        found = read_files({"a/x.yaml": self.MANY, "b/x.yaml": self.ONE * 40})
+        assert not found.problems
+        assert not found.broken_files
 
 
 def test_files_named_by_secrets_are_told_even_when_they_cannot_be_read() -> None:

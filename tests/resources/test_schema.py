@@ -71,7 +71,7 @@ def valid_object(value: dict[str, Any], schema: dict[str, Any]) -> bool:
 
 
 EXAMPLES = [
-    *(Path(__file__).parent / "article.yaml").read_text().split("\n---\n"),
+    *filter(None, (Path(__file__).parent / "article.yaml").read_text().split("\n---\n")),
     document(
         "LLMProvider",
         """

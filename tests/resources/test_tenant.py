@@ -223,14 +223,22 @@ class TestWhoseItIs:
         assert resources.problems == ()
         assert resources.tenants == {"acme"}
 
-    @pytest.mark.parametrize(("namespace", "folder"), [("acme", ""), ("", "acme")])
-    def test_they_must(self, namespace: str, folder: str) -> None:
-        resources = read_text(named("other", namespace=namespace), folder=folder)
+    ANOTHER = 'is "other" among the documents of tenant "acme": a Tenant has its own name'
+
+    def test_in_a_folder_it_counts_against_the_folder_alone(self) -> None:
+        resources = read_text(named("other"), folder="acme")
         (problem,) = resources.problems
-        assert problem.path == "metadata.name"
-        assert problem.message == 'is "other" among the documents of tenant "acme": a Tenant has its own name'
-        assert problem.tenant == "acme"
+        assert (problem.path, problem.message, problem.tenant) == ("metadata.name", self.ANOTHER, "acme")
         assert resources.tenants == {"acme"}
+        assert resources.tenant_documents == ()
+
+    def test_without_a_folder_it_may_be_meant_for_either(self) -> None:
+        resources = read_text(named("other", namespace="acme"))
+        assert [(problem.path, problem.message, problem.tenant) for problem in resources.problems] == [
+            ("metadata.name", self.ANOTHER, "acme"),
+            ("metadata.namespace", 'is "acme" in what seems to be the Tenant document of other', "other"),
+        ]
+        assert resources.tenants == {"acme", "other"}
         assert resources.tenant_documents == ()
 
     def test_the_root_namespace_is_none(self) -> None:
@@ -242,6 +250,23 @@ class TestWhoseItIs:
         (problem,) = resources.problems
         assert (problem.path, problem.tenant) == ("metadata.name", "default")
         assert resources.broken_files == {"conf.d/x.yaml"}
+
+    @pytest.mark.parametrize("kind", ["kind: Tenent", "kind: tenant", "kind:", "kind: !t Tenant", ""])
+    def test_whatever_has_clients_is_one(self, kind: str) -> None:
+        text = named("acme").replace("kind: Tenant", kind).replace("{}", "{clients: []}")
+        resources = read_text(text)
+        assert {problem.tenant for problem in resources.problems} == resources.tenants == {"acme"}
+
+    def test_of_an_unknown_group_it_is_one_where_it_has_clients(self) -> None:
+        text = named("acme").replace("llmgateway.dev", "minio.min.io")
+        (skipped,) = read_text(text).problems
+        assert (skipped.severity, skipped.tenant) == ("warning", "acme")
+        (problem,) = read_text(text.replace("{}", "{clients: []}")).problems
+        assert (problem.severity, problem.tenant) == ("error", "acme")
+        assert problem.message == 'there is no Tenant in "minio.min.io/v1"'
+
+    def test_of_another_kind_without_clients_the_name_says_nothing(self) -> None:
+        assert read_text(named("acme").replace("kind: Tenant", "kind: Tenent")).tenants == {"default"}
 
     def test_a_wrong_document_counts_against_its_tenant(self) -> None:
         resources = read_text(named("acme").replace("{}", "{clients: 1}"))
@@ -264,6 +289,7 @@ class TestOnesThatCannotBeRead:
             "metadata: {labels: {app: x}, name: 'acme'}\n",
             "metadata:\n  name: acme\n",
             'metadata:\n  labels:\n    app: x\n\n  "name": "acme"\n',
+            "metadata:\n  name: &who acme # ours\n",
         ],
     )
     def test_it_counts_against_the_tenant_that_it_names(self, metadata: str) -> None:
@@ -283,13 +309,27 @@ class TestOnesThatCannotBeRead:
         assert {problem.tenant for problem in resources.problems} == {"default"}
         assert [each.name for each in resources.tenant_documents] == ["acme"]
 
+    def test_what_has_clients_seems_to_be_one(self) -> None:
+        resources = read_text("kind: Tenent\nmetadata: {name: acme}\n" + self.UNREADABLE)
+        assert resources.tenants == {"default", "acme"}
+
+    @pytest.mark.parametrize("name", ["ac me", "ac/me", "${ACME}"])
+    def test_of_what_is_no_name_nobody_is_guessed(self, name: str) -> None:
+        resources = read_text(self.HEAD + f"metadata: {{name: {name}}}\n" + self.UNREADABLE)
+        assert resources.tenants == {"default"}
+
     def test_other_kinds_name_no_tenant(self) -> None:
-        resources = read_text("kind: LLMRoute\nmetadata: {name: acme}\nspec: {a: [\n")
+        resources = read_text("kind: LLMRoute\nmetadata: {name: acme}\nspec: {clients: [\n")
         assert resources.tenants == {"default"}
 
     def test_in_a_folder_it_counts_against_the_folder_alone(self) -> None:
         resources = read_text(self.HEAD + "metadata: {name: other}\n" + self.UNREADABLE, folder="acme")
         assert resources.tenants == {"acme"}
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    def test_a_file_of_another_encoding(self, encoding: str) -> None:
+        resources = read_text((self.HEAD + "metadata: {name: acme}\n").encode(encoding))
+        assert resources.tenants == {"default", "acme"}
 
     def test_a_file_that_is_no_text(self) -> None:
         resources = read_text((self.HEAD + "metadata: {name: acme}\n").encode() + b"\xff")

@@ -118,7 +118,7 @@ class TestLastGood:
     def test_turns_and_destinations_are_those_of_what_runs(self) -> None:
         first = adopt_conf({"acme/p.yaml": ACME + route_to("a")})
         second = adopt_conf({"acme/p.yaml": BROKEN}, first)
-        assert second.snapshot.turns_keys == first.snapshot.turns_keys
+        assert second.snapshot.tenants["acme"].turns_keys == first.snapshot.tenants["acme"].turns_keys
         assert second.snapshot.destinations == first.snapshot.destinations
 
 

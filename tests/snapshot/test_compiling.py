@@ -12,11 +12,13 @@ from tests.fakes.conf import (
     backend,
     backends,
     gateway,
+    key_hash,
     provider,
     route,
     route_table,
     route_to,
     snapshot_of,
+    tenant,
     told,
 )
 
@@ -152,7 +154,7 @@ class TestRules:
             ("default", "demo", "vip"),
             ("default", "demo", "rules[1]"),
         ]
-        assert snapshot.turns_keys >= {rule.turns_key for rule in table.rules}
+        assert all(snapshot.names_turns(rule.turns_key) for rule in table.rules)
         (condition,) = table.rules[0].matches[0].conditions
         assert condition.text == "header user-type exact subscriber"
 
@@ -295,6 +297,24 @@ class TestUnusedConfigs:
         )
 
 
+class TestClientsWithoutAnythingToReach:
+    """A Tenant document of a misspelt name leaves the tenant that was meant open to anybody."""
+
+    ROUTED = provider("a", namespace="acme") + route_to("a", namespace="acme")
+
+    def test_are_a_warning(self) -> None:
+        generation = adopt_conf(tenant("acmee", "clients: []") + self.ROUTED)
+        assert told(generation) == []
+        clients = f"clients: [{{name: ci, apiKeyHash: '{key_hash('k' * 20)}'}}]"
+        generation = adopt_conf(tenant("acmee", clients) + self.ROUTED)
+        assert told(generation) == [
+            "conf.d/conf.yaml:4:12: metadata.name: "
+            "tenant acmee has no route and no provider, so its clients reach nothing"
+        ]
+        assert generation.problems[0].severity == "warning"
+        assert told(adopt_conf(tenant("acme", clients) + self.ROUTED)) == []
+
+
 def test_a_certificate_that_is_not_checked_is_one_warning() -> None:
     generation = adopt_conf(provider("a", f"{KEYED}\nendpoint: {{tls: {{insecureSkipVerify: true}}}}"))
     (warning,) = generation.problems
@@ -324,7 +344,7 @@ class TestTimeouts:
 
 
 def test_the_settings_of_the_gateway_document() -> None:
-    assert snapshot_of("").settings == GatewaySettings()
+    assert snapshot_of({}).settings == GatewaySettings()
     snapshot = snapshot_of(
         gateway(
             """

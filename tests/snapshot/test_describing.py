@@ -7,7 +7,8 @@ import json
 import msgspec
 from attrs import evolve
 
-from gateway.messages import Destination, Secret
+from gateway.messages import Destination, HiddenText, Secret
+from gateway.resources.tracing import TracingSettings
 from gateway.snapshot.describing import (
     Description,
     anonymous_hosts,
@@ -118,6 +119,7 @@ def test_the_whole() -> None:
                 }
             ],
             "healthChecks": [],
+            "capture": None,
         }
     }
 
@@ -238,3 +240,9 @@ def test_an_address_from_outside_is_not_shown() -> None:
     (destination,) = snapshot.destinations
     assert str(destination) == "(hidden):443"
     assert "canary" not in repr(destination)
+
+
+def test_where_spans_go_without_what_is_secret_of_it() -> None:
+    tracing = TracingSettings(HiddenText(f"https://{CANARY}"), {"x-key": Secret(CANARY)}, 0.5)
+    shown = describe_settings(GatewaySettings(tracing=tracing))["tracing"]
+    assert shown == {"endpoint": "(hidden)", "headers": ["x-key"], "sample_ratio": 0.5}

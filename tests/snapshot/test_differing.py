@@ -140,6 +140,20 @@ def test_clients() -> None:
     ]
 
 
+def test_capture() -> None:
+    def acme(spec: str) -> dict[str, str]:
+        return {"acme/p.yaml": provider("a"), "acme/t.yaml": tenant("acme", spec)}
+
+    plain, asked, both = (
+        acme("{}"),
+        acme("capture: {request: true}"),
+        acme("capture: {request: true, response: true}"),
+    )
+    assert words(plain, asked) == ["acme: capture added"]
+    assert words(asked, both) == ["acme: capture changed"]
+    assert words(both, plain) == ["acme: capture removed"]
+
+
 def test_how_a_tenant_stands() -> None:
     good, broken = {"acme/p.yaml": provider("a")}, {"acme/p.yaml": "kind: ["}
     first = adopt_conf(good)
@@ -157,9 +171,9 @@ def test_how_a_tenant_stands() -> None:
 
 def test_the_gateway_document() -> None:
     seven, eight = gateway("limits: {headers: 7}"), gateway("limits: {headers: 8}\ntimeouts: {head: 1s}")
-    assert words("", seven) == ["Gateway: added"]
+    assert words("# nothing", seven) == ["Gateway: added"]
     assert words(seven, eight) == ["Gateway: limits changed, timeouts changed"]
-    assert words(seven, "") == ["Gateway: removed"]
+    assert words(seven, "# nothing") == ["Gateway: removed"]
 
 
 def test_a_certificate_that_is_another_one() -> None:

@@ -146,7 +146,7 @@ class TestKeys:
         assert blue.head_lines == b"host: a.example\r\nauthorization: Bearer sk-of-blue\r\nx-team: red\r\n"
         assert green.head_lines == blue.head_lines.replace(b"blue", b"green")
         assert backend.head_lines == blue.head_lines
-        assert blue.breaker_name == BreakerName("default", "a", "blue", Secret("sk-of-blue"))
+        assert blue.breaker_name == BreakerName("default", "default", "a", "blue", Secret("sk-of-blue"))
         assert {b"sk-of-blue", b"sk-of-green"} <= set(backend.secrets)
         assert "sk-of" not in repr(backend)
 
@@ -174,7 +174,7 @@ class TestKeys:
         (only,) = backend.keys
         assert (only.name, only.secret, only.weight) == ("", None, 1)
         assert only.head_lines == b"host: a.example\r\n"
-        assert snapshot.breaker_names == {BreakerName("default", "a", "", None)}
+        assert snapshot.breaker_names == {BreakerName("default", "default", "a", "", None)}
 
     @pytest.mark.parametrize(
         ("default", "specific", "names"),

@@ -51,3 +51,29 @@ def test_items_gives_back_every_pattern() -> None:
         "api.example.com": "api",
     }
     assert len(TABLE) == 4
+
+
+@pytest.mark.parametrize(
+    ("gone", "come"),
+    [
+        (["api.example.com"], []),
+        (["*"], [("*.org", "organisations")]),
+        (["*.example.com", "*"], [("*", "all"), ("new.example.com", "new")]),
+        ([], [("api.example.com", "another"), ("*.example.com", "other")]),
+        (["nowhere"], []),
+    ],
+)
+def test_a_changed_table_is_one_made_anew(gone: list[str], come: list[tuple[str, str]]) -> None:
+    before = dict(TABLE.items())
+    anew = HostTable([*(entry for entry in before.items() if entry[0] not in gone), *come])
+    changed = TABLE.changed(gone, come)
+    assert dict(changed.items()) == dict(anew.items())
+    assert dict(TABLE.items()) == before
+    for host in ("api.example.com", "a.example.com", "a.eu.example.com", "x.org", "new.example.com"):
+        assert changed.find(host) == anew.find(host)
+
+
+def test_a_pattern_is_there_by_its_own_spelling() -> None:
+    assert all(pattern in TABLE for pattern, _ in TABLE.items())
+    assert "www.example.com" not in TABLE
+    assert "*.org" not in TABLE

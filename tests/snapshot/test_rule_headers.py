@@ -35,7 +35,7 @@ def test_set_stands_in_place_of_the_clients() -> None:
 def test_add_leaves_the_clients() -> None:
     found = backend("{request: {add: {x-tag: a}}}")
     assert found.added == ((b"x-tag", Secret("a")),)
-    assert found.added_lines == b"\r\nx-tag: a"
+    assert found.added_lines == b"x-tag: a\r\n"
     assert b"x-tag" not in found.header_names
     assert b"x-tag" not in found.head_lines
 

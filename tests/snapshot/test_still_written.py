@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.snapshot.generations import Generation
-from tests.fakes.conf import adopt_conf, key_hash, provider, route_to, tenant
+from tests.fakes.conf import KEYED, adopt_conf, key_hash, provider, route_to, tenant
 
 OLD, NEW = b"llmgw-old-0123456789abc", b"llmgw-new-0123456789abc"
 BROKEN = "kind: ["
@@ -58,6 +58,16 @@ def test_a_document_that_is_removed_lets_nobody_in() -> None:
     table = generation.snapshot.tenants["acme"]
     assert not table.is_anonymous
     assert not len(generation.snapshot.anonymous)
+
+
+def test_an_empty_file_takes_nothing_away() -> None:
+    """It is about to be written, or the disk is full."""
+    shared = provider("a", f"{KEYED}\nexportTo: [beta]")
+    conf = {"acme/t.yaml": keyed(OLD), "acme/p.yaml": shared, "beta/r.yaml": route_to("a")}
+    generation = stale({**conf, "acme/t.yaml": "", "acme/p.yaml": ""}, conf)
+    assert lets_in(generation, OLD)
+    assert generation.snapshot.anonymous.find("a.example") is None
+    assert generation.tenants["beta"].standing == "current"
 
 
 def test_one_that_moves_to_another_file_is_still_there() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -79,11 +81,30 @@ def test_a_link_to_nothing(tmp_path: Path) -> None:
     assert problems(tmp_path) == [("a.yaml", "is a link to nothing", "default")]
 
 
+def test_a_tenants_folder_that_is_a_link_to_nothing(tmp_path: Path) -> None:
+    (tmp_path / "acme").symlink_to(tmp_path / "none")
+    write(tmp_path / "file")
+    (tmp_path / "beta").symlink_to(tmp_path / "file" / "below")
+    (tmp_path / "notes").symlink_to(tmp_path / "file")
+    assert problems(tmp_path) == [
+        ("acme", "is a link to nothing", "acme"),
+        ("beta", "is a link to nothing", "beta"),
+    ]
+
+
+def test_what_a_lost_link_leads_to_counts_when_it_comes(tmp_path: Path) -> None:
+    conf = tmp_path / "conf.d"
+    conf.mkdir()
+    (conf / "acme").symlink_to(tmp_path / "folder")
+    (conf / "a.yaml").symlink_to(tmp_path / "file")
+    assert read(conf).elsewhere == {str(tmp_path / "folder"), str(tmp_path / "file")}
+
+
 def test_a_file_that_vanishes_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.yaml")
     really = os.listdir
     monkeypatch.setattr(
-        os, "listdir", lambda path: ["a.yaml", "gone.yaml"] if path == tmp_path else really(path)
+        os, "listdir", lambda path: ["a.yaml", "gone.yaml"] if Path(path) == tmp_path else really(path)
     )
     assert names(tmp_path) == [("", "a.yaml")]
     assert problems(tmp_path) == []
@@ -94,7 +115,7 @@ def test_a_tenant_folder_that_vanishes_is_none(tmp_path: Path, monkeypatch: pyte
     listed = os.listdir
 
     def vanishing(path: Path) -> list[str]:
-        if path == tmp_path:
+        if Path(path) == tmp_path:
             return listed(path)
         raise FileNotFoundError(2, "No such file or directory")
 
@@ -113,7 +134,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     opened = os.open
 
     def denied(path: Path, flags: int) -> int:
-        if path.name == "a.yaml":
+        if Path(path).name == "a.yaml":
             raise PermissionError(13, "Permission denied")
         return opened(path, flags)
 
@@ -127,7 +148,7 @@ def test_a_tenant_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pyte
     listed = os.listdir
 
     def denied(path: Path) -> list[str]:
-        if path.name == "acme":
+        if Path(path).name == "acme":
             raise PermissionError(13, "Permission denied")
         return listed(path)
 
@@ -240,14 +261,108 @@ def test_a_link_that_leads_to_itself_harms_nobody_else(tmp_path: Path) -> None:
     assert sentence.startswith("cannot be listed: Too many levels of symbolic links")
 
 
-@pytest.mark.parametrize("name", [b"\xff.yaml", b"acme/\xff.yaml", b"t\xff/a.yaml"])
-def test_a_name_that_is_not_text_is_told_and_left_out(tmp_path: Path, name: bytes) -> None:
+def test_nor_does_a_file_that_does(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").symlink_to("x.yaml")
+    ((place, sentence, tenant),) = problems(tmp_path)
+    assert (place, tenant) == ("x.yaml", "default")
+    assert sentence.startswith("cannot be read: Too many levels of symbolic links")
+
+
+def test_a_folder_may_have_a_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "acme.yaml/a.yaml")
+    assert names(tmp_path) == [("acme.yaml", "acme.yaml/a.yaml")]
+    listed = os.listdir
+
+    def denied(path: Path) -> list[str]:
+        if Path(path).name == "acme.yaml":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert problems(tmp_path) == [("acme.yaml", "cannot be listed: Permission denied", "acme.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant"),
+    [
+        (b"\xff.yaml", "default"),
+        (b"acme/\xff.yaml", "acme"),
+        (b"t\xff/a.yaml", "t\ufffd"),
+        ("tüt/".encode() + b"\xff.yaml", "tüt"),
+    ],
+)
+def test_a_name_that_is_not_text_is_told_and_left_out(tmp_path: Path, name: bytes, tenant: str) -> None:
     write(tmp_path / "acme/a.yaml")
     path = os.path.join(os.fsencode(tmp_path), name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(b"x")
     assert names(tmp_path) == [("acme", "acme/a.yaml")]
-    ((place, sentence, _),) = problems(tmp_path)
+    ((place, sentence, held_back),) = problems(tmp_path)
     assert "\ufffd" in place
-    assert sentence == "its name is not UTF-8"
+    assert (sentence, held_back) == ("its name is not UTF-8", tenant)
+
+
+def test_a_folder_whose_name_is_not_text_is_told_once(tmp_path: Path) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), b"t\xff")
+    os.mkdir(folder)
+    assert problems(tmp_path) == []
+    for name in (b"a.yaml", b"b.yaml"):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(b"x")
+    assert problems(tmp_path) == [("t\ufffd", "its name is not UTF-8", "t\ufffd")]
+
+
+class TestCutShort:
+    """Files that are written in place and hold only the beginning of what they held."""
+
+    WHOLE = "one\n---\ntwo\n---\nthree\n"
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return write(tmp_path / "a.yaml", self.WHOLE)
+
+    @pytest.fixture
+    def cut(self, path: Path) -> Callable[[], tuple[bytes, bool]]:
+        """Reads after every grace, and tells what the file holds and whether it counts as cut short."""
+        hours = count(step=3600)
+        folder = Folder(path.parent, lambda: float(next(hours)))
+
+        def read_again() -> tuple[bytes, bool]:
+            folder.read()
+            (file,) = folder.read().files
+            return file.content, file.is_cut_short
+
+        assert read_again() == (self.WHOLE.encode(), False)
+        return read_again
+
+    def test_what_is_cut_short(self, path: Path, cut: Callable[[], tuple[bytes, bool]]) -> None:
+        for text in ("one\n---\ntwo\n", "one\n", "one\n---\n"):  # the rest may come in pieces
+            path.write_text(text)
+            assert cut() == (text.encode(), True)
+            assert cut() == (text.encode(), True)
+        path.write_text(self.WHOLE)
+        assert cut() == (self.WHOLE.encode(), False)
+
+    def test_what_is_not(self, path: Path, cut: Callable[[], tuple[bytes, bool]]) -> None:
+        path.write_text("one\n")
+        assert cut()[1]
+        path.write_text("one\n# no more\n")
+        assert cut() == (b"one\n# no more\n", False)
+
+    def test_what_is_moved_there_is_whole(self, path: Path, cut: Callable[[], tuple[bytes, bool]]) -> None:
+        path.write_text("one\n")
+        assert cut()[1]
+        before = read(path.parent).digest
+        write(path.with_name(".new"), "one\n").rename(path)
+        assert cut() == (b"one\n", False)
+        assert read(path.parent).digest == before
+
+    def test_it_is_another_digest(self, path: Path) -> None:
+        hours = count(step=3600)
+        folder = Folder(path.parent, lambda: float(next(hours)))
+        folder.read()
+        path.write_text("one\n")
+        folder.read()
+        as_cut_short = folder.read().digest
+        assert as_cut_short != read(path.parent).digest

@@ -12,7 +12,7 @@ from gateway.resources.sources import FILE_BYTES
 from gateway.snapshot.generations import Generation
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import Loaded, LoadSettings, ReadFiles, load
-from tests.fakes.conf import ROOT, any_tls, provider
+from tests.fakes.conf import ROOT, any_tls, backend, key_hash, provider, route_to, tenant
 
 
 def settings(**environment: str) -> LoadSettings:
@@ -59,6 +59,38 @@ def test_an_unreadable_file_keeps_its_folders_tenant(tmp_path: Path) -> None:
     second = loaded(tmp_path, first.generation).generation
     assert hosts(second) == ["a.example"]
     assert second.stale == {"acme"}
+
+
+@pytest.mark.parametrize("how", ["a link to nothing", "not to be listed", "a file that is a link to itself"])
+def test_an_unreadable_folder_keeps_its_tenant_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its keys and its exports too: nothing says that they were taken away."""
+    document = tenant("acme", f'clients: [{{name: ci, apiKeyHash: "{key_hash("sk-client-key-of-acme")}"}}]')
+    write(tmp_path, {"acme/p.yaml": provider("a", 'exportTo: ["*"]'), "acme/t.yaml": document})
+    write(tmp_path, {"other/r.yaml": route_to("a")})
+    first = loaded(tmp_path)
+    if how == "not to be listed":
+        listed = os.listdir
+
+        def denied(path: str) -> list[str]:
+            if Path(path).name == "acme":
+                raise PermissionError(13, "Permission denied")
+            return listed(path)
+
+        monkeypatch.setattr(os, "listdir", denied)
+    elif how == "a link to nothing":
+        (tmp_path / "acme").rename(tmp_path / ".acme")
+        (tmp_path / "acme").symlink_to("none")
+    else:
+        (tmp_path / "acme" / "t.yaml").unlink()
+        (tmp_path / "acme" / "t.yaml").symlink_to("t.yaml")
+    second = loaded(tmp_path, first.generation).generation
+    assert second.stale == {"acme"}
+    client = second.snapshot.clients.by_key(b"sk-client-key-of-acme", 0)
+    assert client is not None
+    assert client.tenant == "acme"
+    assert backend(second.snapshot, "demo", tenant="other").owner == "acme"
 
 
 def test_and_every_tenant_that_it_held(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, WatchDescriptor
 
@@ -21,13 +22,14 @@ from gateway.watcher import file_content, observing, watching
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
 from gateway.watcher.observing import OBSERVE_AGAIN_SECONDS, RESCAN_WITHOUT_EVENTS_SECONDS
+from gateway.watcher.unfinished import GRACE_SECONDS
 from gateway.watcher.watching import (
     RESCAN_SECONDS,
     SETTLE_AT_MOST_SECONDS,
     SETTLE_SECONDS,
     Watcher,
 )
-from tests.fakes.conf import ROOT, any_tls, provider
+from tests.fakes.conf import ROOT, any_tls, provider, tenant
 
 BROKEN = "kind: ["
 
@@ -89,7 +91,7 @@ class WatcherTestCase(SynchronousTestCase):
         self.folder_problems: list[str] = []
         self.watcher = Watcher(
             self.clock,  # type: ignore[arg-type]
-            Folder(self.conf),
+            Folder(self.conf, self.clock.seconds),
             LoadSettings(environment={}, labels={}, root_namespace=ROOT, prepare_tls=any_tls),
             self.generations.append,
             self.folder_problems.append,
@@ -116,6 +118,11 @@ class WatcherTestCase(SynchronousTestCase):
         event = InotifyEvent(WatchDescriptor(1), InotifyConstants.IN_MODIFY, 0, os.fsencode(path.name))
         self.observer.watched[str(folder or path.parent)].on_event(event)
 
+    def lost(self, folder: Path) -> None:
+        """The folder is gone, and the observer tells that it watches it no more."""
+        self.observer.watched[str(folder)].on_watch_deleted(WatchDescriptor(1))
+        self.clock.pump([0, SETTLE_SECONDS, 0, SETTLE_SECONDS])
+
     def stop(self) -> None:
         if self.watcher.running:
             self.watcher.stopService()
@@ -130,10 +137,11 @@ class WatcherTestCase(SynchronousTestCase):
 
 class LookTests(WatcherTestCase):
     def test_it_reads_at_the_start(self) -> None:
-        self.assertIsNone(self.watcher.generation)
+        self.assertIsNone(self.watcher.loaded)
         self.start()
         self.assertEqual(self.hosts, ["a.example"])
-        self.assertIs(self.watcher.generation, self.generations[-1])
+        assert self.watcher.loaded is not None
+        self.assertIs(self.watcher.loaded.generation, self.generations[-1])
 
     def test_nothing_has_changed(self) -> None:
         self.start()
@@ -141,6 +149,25 @@ class LookTests(WatcherTestCase):
         os.utime(self.conf / "p.yaml", (1, 1))
         self.watcher.look()
         self.assertEqual(len(self.generations), 1)
+
+    def test_an_operator_is_told_of_that(self) -> None:
+        self.start()
+        with capturedLogs() as events:
+            self.watcher.look()
+            self.watcher.look(thoroughly=False)
+            self.assertEqual(events, [])
+            self.watcher.ask()
+            self.watcher.look()
+        self.assertEqual([formatEvent(event) for event in events], [f"nothing has changed in {self.conf}"])
+
+    def test_an_operator_is_told_again_that_the_folder_cannot_be_read(self) -> None:
+        self.start()
+        shutil.rmtree(self.conf)
+        self.watcher.look()
+        with capturedLogs() as events:
+            self.watcher.ask()
+        (event,) = events
+        self.assertIn(f"{self.conf} cannot be read", formatEvent(event))
 
     def test_changes_new_files_renames_and_removals(self) -> None:
         self.start()
@@ -283,6 +310,130 @@ class SettleTests(WatcherTestCase):
         self.assertEqual(self.hosts, ["a.example"])
 
 
+class UnfinishedTests(WatcherTestCase):
+    """A file that is being written counts as it was, for a short time."""
+
+    BOTH = provider("b") + provider("c")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("q.yaml", self.BOTH)
+        self.start()
+        self.assertEqual(self.hosts, ["a.example", "b.example", "c.example"])
+
+    def look(self) -> None:
+        self.watcher.look(thoroughly=False)
+
+    def test_emptied_and_then_written(self) -> None:
+        self.write("q.yaml", "")
+        self.look()
+        self.clock.advance(GRACE_SECONDS * 0.9)
+        self.write("q.yaml", provider("d"))
+        self.look()
+        self.clock.advance(GRACE_SECONDS)
+        self.assertEqual(self.hosts, ["a.example", "d.example"])
+        self.assertEqual(len(self.generations), 2)
+
+    def test_emptied_and_left_so(self) -> None:
+        self.write("q.yaml", "")
+        self.look()
+        self.clock.advance(GRACE_SECONDS * 0.9)
+        self.assertEqual(len(self.generations), 1)
+        self.clock.advance(GRACE_SECONDS * 0.2)
+        self.assertEqual(len(self.generations), 2)
+        self.assertEqual(
+            [each.position.file for each in self.generations[-1].problems], [f"{self.conf}/q.yaml"]
+        )
+
+    def test_cut_between_two_documents(self) -> None:
+        self.write("q.yaml", provider("b"))
+        self.look()
+        self.assertEqual(len(self.generations), 1)
+        self.clock.advance(GRACE_SECONDS)
+        self.assertEqual(self.hosts, ["a.example", "b.example"])
+
+    def test_cut_before_a_tenant_document(self) -> None:
+        """It opens no tenant, whether the rest comes or not."""
+        document = tenant("acme", "clients: []")
+        self.write("acme/p.yaml", provider("d"))
+        self.write("q.yaml", self.BOTH + document)
+        self.watcher.look()
+        self.assertEqual(self.hosts, ["a.example", "b.example", "c.example"])
+        self.write("q.yaml", self.BOTH)
+        self.look()
+        self.clock.advance(GRACE_SECONDS)
+        self.assertEqual(self.hosts, ["a.example", "b.example", "c.example"])
+        self.assertEqual(self.generations[-1].stale, {"acme"})
+        self.write(".q.yaml", self.BOTH)
+        (self.conf / ".q.yaml").rename(self.conf / "q.yaml")
+        self.look()
+        self.assertEqual(self.hosts, ["a.example", "b.example", "c.example", "d.example"])
+
+    def test_other_changes_do_not_prolong_it(self) -> None:
+        self.write("q.yaml", provider("b"))
+        for _ in range(5):
+            self.look()
+            self.clock.advance(GRACE_SECONDS / 4)
+        self.assertEqual(self.hosts, ["a.example", "b.example"])
+
+    def test_others_do_not_wait_for_it(self) -> None:
+        self.write("q.yaml", "")
+        self.write("p.yaml", provider("e"))
+        self.look()
+        self.assertEqual(self.hosts, ["b.example", "c.example", "e.example"])
+
+    def test_nothing_waits_for_what_is_whole_again(self) -> None:
+        self.write("q.yaml", "")
+        self.look()
+        self.write("q.yaml", self.BOTH)
+        self.look()
+        self.write("q.yaml", "")
+        self.look()
+        self.clock.advance(GRACE_SECONDS * 0.9)
+        self.assertEqual(len(self.generations), 1)
+
+    def test_a_file_moved_into_its_place_is_complete(self) -> None:
+        self.write(".q.yaml", provider("b"))
+        (self.conf / ".q.yaml").rename(self.conf / "q.yaml")
+        self.look()
+        self.assertEqual(self.hosts, ["a.example", "b.example"])
+
+    def test_but_not_one_that_is_empty(self) -> None:
+        """An editor has kept the old one as a backup."""
+        (self.conf / "q.yaml").rename(self.conf / "q.yaml~")
+        self.write("q.yaml", "")
+        self.look()
+        self.assertEqual(len(self.generations), 1)
+
+    def test_a_file_that_is_taken_away_is_gone_at_once(self) -> None:
+        self.write("q.yaml", "")
+        self.look()
+        (self.conf / "q.yaml").unlink()
+        self.look()
+        self.assertEqual(self.hosts, ["a.example"])
+
+    def test_a_swapped_link_is_complete(self) -> None:
+        self.swap("one", self.BOTH)
+        (self.conf / "q.yaml").unlink()
+        (self.conf / "q.yaml").symlink_to("..data/q.yaml")
+        self.look()
+        self.swap("two", "")
+        self.look()
+        self.assertEqual(
+            [each.position.file for each in self.generations[-1].problems], [f"{self.conf}/q.yaml"]
+        )
+
+    def swap(self, name: str, text: str) -> None:
+        self.write(f"..{name}/q.yaml", text)
+        (self.conf / "..new").symlink_to(f"..{name}")
+        (self.conf / "..new").rename(self.conf / "..data")
+
+    def test_a_stop_ends_the_waiting(self) -> None:
+        self.write("q.yaml", "")
+        self.look()
+        self.stop()
+
+
 class RescanTests(WatcherTestCase):
     """What no event tells of is found all the same."""
 
@@ -392,6 +543,66 @@ class ObservingTests(WatcherTestCase):
         self.assertEqual(self.hosts, ["a.example", "c.example"])
         self.assertEqual(len(FakeInotify.made), 2)
 
+    def test_so_is_one_of_the_very_same_inode(self) -> None:
+        """`rm -r acme; mkdir acme`: nothing but the loss of its watch tells."""
+        self.write("acme/p.yaml", provider("b"))
+        self.start()
+        self.assertEqual(len(FakeInotify.made), 1)
+        self.lost(self.conf / "acme")
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.assertIn(str(self.conf / "acme"), self.observer.watched)
+        self.clock.advance(RESCAN_SECONDS)
+        self.assertEqual(len(FakeInotify.made), 2)
+
+    def test_events_that_were_lost_may_have_been_of_such_a_one(self) -> None:
+        self.start()
+        self.observer.watched[str(self.conf)].on_queue_overflow()
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(len(FakeInotify.made), 2)
+
+    def test_a_folder_that_is_gone_before_it_is_watched(self) -> None:
+        self.write("acme/p.yaml", provider("b"))
+        real = FakeInotify.add_callback
+
+        def vanishing(inotify: FakeInotify, path: bytes, *arguments: Any) -> None:
+            if path.endswith(b"acme") and len(FakeInotify.made) == 1:
+                raise FileNotFoundError(2, "No such file or directory", path)
+            real(inotify, path, *arguments)
+
+        self.patch(FakeInotify, "add_callback", vanishing)
+        self.start()
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.assertIn(str(self.conf / "acme"), self.observer.watched)
+
+    def test_a_secrets_folder_that_is_made_anew(self) -> None:
+        key = self.secret()
+        self.start()
+        shutil.rmtree(key.parent)
+        self.lost(key.parent)
+        self.assertEqual(self.generations[-1].stale, {"default"})
+        self.assertNotIn(str(key.parent), self.observer.watched)
+        key.parent.mkdir()
+        self.event(key.parent)
+        self.clock.pump([0, SETTLE_SECONDS])
+        key.write_text("sk-2")
+        self.event(key)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(self.generations[-1].stale, frozenset())
+
+    def test_a_secrets_folder_that_a_link_leads_to(self) -> None:
+        key = self.secret()
+        key.parent.rename(key.parent.with_name("v1"))
+        key.parent.symlink_to("v1")
+        self.start()
+        (key.parent.with_name("v2")).mkdir()
+        (key.parent.with_name("v2") / "key").write_text("sk-2")
+        key.parent.unlink()
+        key.parent.symlink_to("v2")
+        self.event(key.parent)
+        self.clock.pump([0, SETTLE_SECONDS])
+        self.assertEqual(len(self.generations), 2)
+        self.assertIn(str(key.parent.with_name("v2")), self.observer.watched)
+
     def test_what_happens_beside_it_does_not_count(self) -> None:
         self.start()
         self.write("p.yaml", provider("b"))
@@ -456,7 +667,7 @@ class ObservingTests(WatcherTestCase):
         listed = os.listdir
 
         def denied(path: Any) -> list[str]:
-            if path == acme:
+            if Path(path) == acme:
                 raise PermissionError(13, "Permission denied")
             return listed(path)
 
@@ -508,6 +719,52 @@ class WorkerTests(WatcherTestCase):
         self.works()
         self.assertEqual(self.work, [])
 
+    def test_it_comes_before_the_tidying_where_a_hint_waits(self) -> None:
+        told: list[Generation] = []
+        self.patch(self.watcher._tidying, "_told", told.append)
+        old = weakref.ref(self.generations.pop())
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.watcher.look(thoroughly=False)
+        self.works()
+        self.write("p.yaml", provider("c"))
+        self.works()
+        self.assertEqual(self.hosts, ["c.example"])
+        self.assertEqual(told, [])
+        self.watcher.look(thoroughly=False)
+        self.works()  # tidies up: so much must not wait twice
+        self.assertEqual(told, self.generations)
+        del self.generations[0], told[:]
+        self.assertIsNone(old())
+        self.works()
+        self.assertEqual(self.work, [])
+
+    def test_a_hint_ends_the_tidying_for_a_while(self) -> None:
+        self.write("p.yaml", provider("b"))
+        old = self.watcher._tidying._pieces
+        self.watcher.look()
+        self.works()
+        self.watcher.look(thoroughly=False)
+        self.works()
+        self.assertEqual(len(old), 3)  # the state of the tenant and what it consists of
+        self.works()  # looks
+        self.assertEqual(len(old), 3)
+        self.works()
+        self.assertEqual(old, [])
+        self.assertEqual(self.work, [])
+
+    def test_after_a_look_that_failed_it_is_tidied_too(self) -> None:
+        told: list[Generation] = []
+        self.patch(self.watcher._tidying, "_told", told.append)
+        self.write("p.yaml", provider("b"))
+        self.watcher.look()
+        self.watcher.look(thoroughly=False)
+        self.works()
+        self.work.pop()[0].errback(RuntimeError("can't start new thread"))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.works()
+        self.assertEqual(len(told), 1)
+
     def test_a_look_that_ends_after_the_stop_changes_nothing(self) -> None:
         self.write("p.yaml", provider("b"))
         self.watcher.look()
@@ -535,9 +792,20 @@ class WorkerTests(WatcherTestCase):
         self.works()
         self.assertEqual(self.hosts, ["b.example"])
 
+    def test_it_runs_before_it_is_observed(self) -> None:
+        """To watch a thousand folders anew takes its time."""
+        self.write("acme/q.yaml", provider("b"))
+        self.watcher.look()
+        self.works()
+        self.assertEqual(self.hosts, ["a.example", "b.example"])
+        self.assertEqual(len(FakeInotify.made), 1)
+        self.works()
+        self.assertEqual(len(FakeInotify.made), 2)
+        self.assertIn(str(self.conf / "acme"), self.observer.watched)
+
     def test_everything_is_told_before_the_old_is_let_go(self) -> None:
         told: list[Generation] = []
-        self.patch(self.watcher, "_told", told.append)
+        self.patch(self.watcher._tidying, "_told", told.append)
         old = weakref.ref(self.generations.pop())
         self.write("p.yaml", provider("b"))
         self.watcher.look()
@@ -579,7 +847,7 @@ class TimesTests(WatcherTestCase):
         times = os.stat(self.conf / "p.yaml")
         content = file_content.read_content(self.conf / "p.yaml")
         self.write("p.yaml", provider("b"))
-        self.patch(file_content, "_signature", lambda status: content.signature)
+        self.patch(file_content, "signature_of", lambda status: content.signature)
         self.assertEqual(os.stat(self.conf / "p.yaml").st_ino, times.st_ino)
         self.watcher.look(thoroughly=False)
         self.assertEqual(self.hosts, ["a.example", "q.example"])
@@ -611,7 +879,7 @@ class RealEventsTests(SynchronousTestCase):
         watcher.startService()
         observation = watcher._events._observation
         assert observation is not None
-        self.assertTrue(observation.is_alive)
+        self.assertTrue(observation.holds)
         watcher.stopService()
         observation._inotify.join(5)
-        self.assertFalse(observation.is_alive)
+        self.assertFalse(observation.holds)
