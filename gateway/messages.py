@@ -6,6 +6,7 @@ fields costs a microsecond more).  Those made once a configuration are `attrs.fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import NoReturn, TypeAlias
 
@@ -40,8 +41,10 @@ class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """Who is asked: lower case, without port, trailing dot or an IPv6 address's brackets.  An absolute-form's
     authority stands for the Host header (RFC 9112 §3.2.2)."""
     headers: Headers
+    """Without Content-Length and Transfer-Encoding, which `body_length` stands for."""
     values: dict[bytes, bytes]
-    """`combined_values` of `headers`."""
+    """`combined_values` of `headers`.  Heads of one connection that have the same dictionary, not only an equal one,
+    differ in nothing but `body_length`."""
     body_length: int | None
     """In bytes; 0 without a body; None when it comes in chunks."""
     expects_continue: bool
@@ -70,10 +73,27 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
 
 
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
-    """Tokens that a provider says it has counted."""
+    """Tokens of one answer, as the provider says it has counted them."""
 
     input: int
     output: int
+    cached_input: int = 0
+    """Part of `input`: what the provider had read before."""
+    reasoning: int = 0
+    """Part of `output`: what the client is not shown, or shown apart."""
+    estimated: bool = False
+    """The provider did not say; made from bytes."""
+
+
+def sum_of(usages: Sequence[TokenUsage]) -> TokenUsage:
+    """What several answers have used together; estimated, if one of them is."""
+    return TokenUsage(
+        sum(usage.input for usage in usages),
+        sum(usage.output for usage in usages),
+        sum(usage.cached_input for usage in usages),
+        sum(usage.reasoning for usage in usages),
+        any(usage.estimated for usage in usages),
+    )
 
 
 class Secret:

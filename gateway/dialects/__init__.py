@@ -10,6 +10,7 @@
         openai_watching.py    what a stream has said so far, and what of it goes to the client
         openai_errors.py      which kind of error an error is
         openai_continuing.py  asking for the rest of a broken answer, and making it part of the same stream
+        openai_logprobs.py    how probable those words of an event were that are left of it
     table.py        the dialects by the name of their block in an LLMProvider
 
 A new dialect is one new file and one new row in the table.  Dialects do not import one another.

@@ -6,7 +6,7 @@ speak the same dialect nothing is translated, only watched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class ProviderError:
     """What a provider's error says, as an answer or as an event of a stream."""
 
     status: int | None
-    """The answer's; of an event the one that it names, None where it names none."""
+    """The answer's; of an event the one that it names, or that such an error has; None where neither is known."""
     code: str | None
     """The provider's own word: its code, else its type."""
     type: str | None
@@ -73,6 +73,11 @@ class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
     """A whole answer that is no JSON text: something is missing of it, or it never was one."""
     error: ProviderError | None = None
     """It is an error, whatever its status says."""
+    id: str | None = None
+    finish_reason: str | None = None
+    """Why choice 0 ends."""
+    size: int = 0
+    """How long all is that a user waits for, in UTF-8 bytes; of a whole answer that does not say its usage."""
 
 
 class StreamEvent(msgspec.Struct, frozen=True, gc=False):
@@ -82,6 +87,8 @@ class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     """The answer's, the same in all its events; None where the event does not say."""
     created: int | None = None
     model: str | None = None
+    size: int = 0
+    """How long all is that a user waits for, in UTF-8 bytes: text, reasoning, what tools are called with."""
     content: str = ""
     """Text of choice 0."""
     is_content: bool = False
@@ -117,13 +124,18 @@ class StreamWatcher(Protocol):
     usage: TokenUsage | None
     """The last that the stream said; None so far."""
     answered_model: str | None
+    choices: int
+    """How many were asked for."""
     id: str | None
     created: int | None
     """When the answer began, in seconds of Unix time, as the provider says."""
     has_content: bool
     """Something has come that a user waits for.  Until then the client need not be told anything."""
     contents: int
-    """Grows whenever such a thing comes, and by nothing else."""
+    """Grows whenever such a thing comes, and by nothing else: not by the bytes of an event that is not whole, unless it
+    is too large to be held and as much has come of it once more."""
+    size: int
+    """How long all was that a user waits for, in UTF-8 bytes: text, reasoning, what tools are called with."""
     finished: bool
     """The stream has said that it is complete."""
     finish_reason: str | None
@@ -142,7 +154,8 @@ class StreamWatcher(Protocol):
 
     @property
     def text(self) -> str | None:
-        """The text of choice 0 so far; None where it is not kept, or no longer, being too long."""
+        """The text of choice 0 so far, in which a letter may be two halves; None where it is not kept, or no longer,
+        being too long."""
 
     @property
     def whole(self) -> bool:
@@ -179,9 +192,26 @@ class StreamSplice(Protocol):
 
     disagreed: bool
     """The remainder has said that the answer is another one.  Nothing more is given."""
+    gave_tool_call: bool
+    """Part of a tool call was given."""
+    gave_other: bool
+    """Something was given that is `other` in a `StreamWatcher`."""
 
     def feed(self, events: bytes) -> bytes:
         """Take whole events, as `StreamWatcher.feed` and `flush` give them; get those for the client."""
+
+
+class JoinedStream(Protocol):
+    """Gathers what a stream says, as its client reads it, for people who read it later."""
+
+    cut: bool
+    """It said more than is kept."""
+
+    def feed(self, events: bytes) -> None:
+        """Take whole events; what is none is passed over."""
+
+    def whole(self) -> Mapping[str, object]:
+        """All that it said, much as a whole answer has it."""
 
 
 class Dialect(Protocol):
@@ -213,19 +243,28 @@ class Dialect(Protocol):
     ) -> bytes:
         """The body to send: the client's, with what the fields of these names say in `Backend`."""
 
+    def choices_asked(self, envelope: Envelope, parameters: Sequence[tuple[str, bytes]]) -> int:
+        """How many choices the answer is to have; `parameters` as for `upstream_body`."""
+
     # from the provider
 
     def read_answer(self, body: bytes) -> AnswerFacts:
         """What a whole answer says of itself: nothing if it is not understood, or beyond `ANSWER_BYTES`."""
 
     def stream_watcher(
-        self, keep_usage_chunk: bool, *, keep_text: bool = False, withhold_error: bool = False
+        self,
+        keep_usage_chunk: bool,
+        *,
+        keep_text: bool = False,
+        withhold_error: bool = False,
+        choices: int = 1,
     ) -> StreamWatcher:
         """A fresh watcher for one streamed answer.
 
         :param keep_usage_chunk: the client asked for usage itself (`Envelope.include_usage`).
         :param keep_text: the answer may have to be continued: keep its `text`.
         :param withhold_error: an error event does not go to the client but stays in `error_event`.
+        :param choices: how many were asked for.
         """
 
     def read_error(self, status: int, body: bytes) -> ProviderError:
@@ -270,3 +309,6 @@ class Dialect(Protocol):
 
     def model_body(self, model: str, owned_by: str) -> bytes:
         """One model as a whole answer."""
+
+    def joined_stream(self, letters: int) -> JoinedStream:
+        """What gathers a stream that a client is sent, up to so many letters."""

@@ -18,6 +18,7 @@ from gateway.dialects.envelope import Envelope
 from gateway.dialects.openai_continuing import OpenAIStreamSplice, prefilled
 from gateway.dialects.openai_errors import error_of
 from gateway.dialects.openai_events import read_answer
+from gateway.dialects.openai_joining import OpenAIJoinedStream
 from gateway.dialects.openai_watching import OpenAIStreamWatcher
 from gateway.dialects.operations import Operation, model_of_path
 from gateway.dialects.retry_after import retry_after
@@ -49,6 +50,8 @@ _REPORTS_USAGE_WHEN_ASKED = (Operation.CHAT, Operation.COMPLETIONS)
 """Responses report it unasked and refuse `include_usage`."""
 
 _encode = msgspec.json.Encoder().encode
+_decode_number = msgspec.json.Decoder(int).decode
+_decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
 class OpenAI:
@@ -108,13 +111,26 @@ class OpenAI:
                 changes["stream_options"] = {**(envelope.stream_options or {}), "include_usage": True}
         return envelope.rewrite(changes)
 
+    def choices_asked(self, envelope: Envelope, parameters: Sequence[tuple[str, bytes]]) -> int:
+        """`n` for each prompt; completions may have several."""
+        number: bytes | None = envelope.fields.get("n")
+        prompts = envelope.fields.get("prompt")
+        if number is None and parameters:
+            number = dict(parameters).get("n")
+        return 1 if number is None and prompts is None else _number(number) * _number_of(prompts)
+
     def read_answer(self, body: bytes) -> AnswerFacts:
         return read_answer(body) if len(body) <= ANSWER_BYTES else AnswerFacts()
 
     def stream_watcher(
-        self, keep_usage_chunk: bool, *, keep_text: bool = False, withhold_error: bool = False
+        self,
+        keep_usage_chunk: bool,
+        *,
+        keep_text: bool = False,
+        withhold_error: bool = False,
+        choices: int = 1,
     ) -> OpenAIStreamWatcher:
-        return OpenAIStreamWatcher(keep_usage_chunk, keep_text, withhold_error)
+        return OpenAIStreamWatcher(keep_usage_chunk, keep_text, withhold_error, choices)
 
     def read_error(self, status: int, body: bytes) -> ProviderError:
         return error_of(status, body)
@@ -146,6 +162,25 @@ class OpenAI:
 
     def model_body(self, model: str, owned_by: str) -> bytes:
         return _encode(_model(model, owned_by))
+
+    def joined_stream(self, letters: int) -> OpenAIJoinedStream:
+        return OpenAIJoinedStream(letters)
+
+
+def _number(written: bytes | None) -> int:
+    """What `n` says; 1 for what is no number, which the provider will say."""
+    try:
+        return 1 if written is None else max(1, _decode_number(written))
+    except msgspec.ValidationError:
+        return 1
+
+
+def _number_of(prompts: bytes | None) -> int:
+    """How many prompts a completion has: a string and a list of tokens are one."""
+    if prompts is None or not bytes(prompts).startswith(b"["):
+        return 1
+    several = _decode_list(prompts)
+    return len(several) if several and bytes(several[0])[:1] in (b'"', b"[") else 1
 
 
 def _base(path: bytes) -> bytes:

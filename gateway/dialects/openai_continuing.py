@@ -22,6 +22,7 @@ from msgspec import Raw
 from gateway.dialects.dialect import Remainder, StreamEvent
 from gateway.dialects.envelope import Envelope, Fields
 from gateway.dialects.openai_events import read_event
+from gateway.dialects.openai_logprobs import logprobs_of_rest
 from gateway.dialects.sse import event_data, events_of, with_data
 from gateway.messages import TokenUsage
 
@@ -78,7 +79,17 @@ def _longer(content: Raw, said: str) -> object:
 class OpenAIStreamSplice:
     """Implements `StreamSplice` for chat and completions."""
 
-    __slots__ = ("_created", "_earlier", "_ended", "_id", "_last", "_remainder", "disagreed")
+    __slots__ = (
+        "_created",
+        "_earlier",
+        "_ended",
+        "_id",
+        "_last",
+        "_remainder",
+        "disagreed",
+        "gave_other",
+        "gave_tool_call",
+    )
 
     def __init__(
         self,
@@ -101,6 +112,8 @@ class OpenAIStreamSplice:
         self._last: bytes | None = None
         """The last event with a choice, before its text was changed."""
         self.disagreed = False
+        self.gave_tool_call = False
+        self.gave_other = False
 
     def feed(self, events: bytes) -> bytes:
         given = []
@@ -115,10 +128,16 @@ class OpenAIStreamSplice:
         said = read_event(event)
         if said.done:
             return self._rest() + event
+        if said.malformed:
+            # A watcher drops those that are whole: it is a piece of one too large to be held, whatever that says.
+            self.disagreed = True
+            return b""
         data = event_data(event)
         if data is None or said.choices is None:
             return event
-        event = with_id(event, self._id, self._created)
+        readable = with_whole_letters(event)
+        stands = said.content if readable is event else ""
+        event = with_id(readable, self._id, self._created)
         if said.usage is not None:
             event = with_usage_of_all(event, self._earlier)
         if not said.choices:
@@ -130,7 +149,9 @@ class OpenAIStreamSplice:
         self._last = event
         if not _is_wanted(said, content):
             return b""
-        return with_content(event, None if content == said.content else content)
+        self.gave_tool_call = self.gave_tool_call or said.tool_call
+        self.gave_other = self.gave_other or said.other
+        return with_content(event, stands, content)
 
     def _new_text(self, said: StreamEvent) -> str | None:
         content = self._remainder.read(said.content) if said.content else ""
@@ -156,6 +177,19 @@ def _is_wanted(said: StreamEvent, content: str) -> bool:
     return bool(content or said.tool_call or said.other or said.ended or said.usage)
 
 
+def with_whole_letters(event: bytes) -> bytes:
+    """The event with halves of letters replaced, which strict decoders do not read; else the very event."""
+    data = event_data(event)
+    if data is None or not (b"\\ud" in data or b"\\uD" in data):
+        return event
+    try:
+        _open(data)
+    except msgspec.DecodeError:
+        text = json.dumps(json.loads(data), ensure_ascii=False)
+        return with_data(event, text.encode(errors="replace"))
+    return event
+
+
 def with_id(event: bytes, id: str | None, created: int | None) -> bytes:  # noqa: A002 -- the API's word
     """The event as one of the answer with this id, which began at that time; None leaves what it says."""
     changes: dict[str, object] = {}
@@ -166,25 +200,27 @@ def with_id(event: bytes, id: str | None, created: int | None) -> bytes:  # noqa
     return _changed(event, changes)
 
 
-def with_content(event: bytes, text: str | None) -> bytes:
+def with_content(event: bytes, said: str, text: str) -> bytes:
     """The event with this text of choice 0, and without the role and the reasoning that only a beginning has.
 
-    :param text: None leaves what it says.
+    :param said: the text that it has; where that is the same, its bytes stay.
     """
     choices = [_open(choice) for choice in _open_all(_fields(event)["choices"])]
     for choice in choices:
         if _index(choice) == 0:
-            _change_choice(choice, text)
+            _change_choice(choice, said, text)
     return _changed(event, {"choices": choices})
 
 
-def _change_choice(choice: Fields, text: str | None) -> None:
+def _change_choice(choice: Fields, said: str, text: str) -> None:
+    if text != said and "logprobs" in choice:
+        choice["logprobs"] = logprobs_of_rest(choice["logprobs"], said, text)
     if "delta" not in choice or bytes(choice["delta"]) == b"null":
-        if text is not None:
+        if text != said:
             choice["text"] = _json(text)
         return
     delta = {name: raw for name, raw in _open(choice["delta"]).items() if name not in _OF_BEGINNINGS}
-    if text is not None:
+    if text != said:
         delta["content"] = _json(text)
     choice["delta"] = Raw(_encode(delta))
 

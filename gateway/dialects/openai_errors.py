@@ -141,6 +141,38 @@ _BY_SENTENCE = (
 )
 """What sentences mean, the first that matches."""
 
+_STATUS_OF_KIND: Mapping[ErrorKind, int] = MappingProxyType(
+    {
+        ErrorKind.CONTEXT_LENGTH: 400,
+        ErrorKind.CONTENT_FILTER: 400,
+        ErrorKind.PREFILL: 400,
+        ErrorKind.KEY: 401,
+        ErrorKind.QUOTA: 429,
+        ErrorKind.RATE: 429,
+    }
+)
+"""What comes with an error of this kind where it is an answer, for events and answers that name no status."""
+
+_STATUS_OF_WORD: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "invalid_request_error",
+                "invalid_prompt",
+                "invalid_value",
+                "invalid_argument",
+                "badrequesterror",
+            ),
+            400,
+        ),
+        **dict.fromkeys(("permission_error", "permission_denied"), 403),
+        **dict.fromkeys(("model_not_found", "not_found_error", "notfounderror"), 404),
+        **dict.fromkeys(("server_error", "api_error", "internal_error", "internalservererror"), 500),
+        **dict.fromkeys(("overloaded_error", "engine_overloaded_error", "unavailable"), 503),
+    }
+)
+"""The same for codes and types of no kind, in lower case, of which the code counts more."""
+
 _BY_STATUS: Mapping[int | None, ErrorKind] = MappingProxyType(
     {401: ErrorKind.KEY, 403: ErrorKind.KEY, 498: ErrorKind.KEY, 402: ErrorKind.QUOTA, 429: ErrorKind.RATE}
 )
@@ -159,7 +191,8 @@ def error_of(status: int, body: bytes) -> ProviderError:
 def error_in(value: Any, status: int | None) -> ProviderError:
     """What a JSON value says that is known to be an error, in whichever of the shapes.
 
-    :param status: the answer's; None for an event, whose status is what it says of itself.
+    :param status: the answer's; None for an event, or an answer that came as a success: their status is what they say
+        of themselves, if only by what they call the error.
     """
     if isinstance(value, list) and value:
         value = value[0]
@@ -188,7 +221,11 @@ def _error(status: int | None, message: str, words: list[str | None]) -> Provide
     # OpenRouter's and vLLM's code is but the status once more.
     code = next((word for word in words if word and _status(word) is None), None)
     type_ = words[1] if len(words) > 1 else None
-    return ProviderError(status, code, type_, message, _kind(status, message, words))
+    kind = _kind(status, message, words)
+    if status is None:
+        named = (_STATUS_OF_WORD.get(word.lower()) for word in words if word)
+        status = _STATUS_OF_KIND.get(kind) or next((each for each in named if each is not None), None)
+    return ProviderError(status, code, type_, message, kind)
 
 
 def _kind(status: int | None, message: str, words: list[str | None]) -> ErrorKind:

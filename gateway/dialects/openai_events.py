@@ -45,6 +45,15 @@ class _Usage(msgspec.Struct, gc=False):
     completion_tokens: _Count | None = None
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
+    total_tokens: Any = None
+    prompt_tokens_details: Any = None
+    input_tokens_details: Any = None
+    completion_tokens_details: Any = None
+    output_tokens_details: Any = None
+    prompt_cache_hit_tokens: Any = None
+    """DeepSeek's place for what it had read before (api-docs.deepseek.com, Context Caching)."""
+    cached_tokens: Any = None
+    """Moonshot's."""
 
 
 # The leaves are not typed: what a look-alike puts there in place of what is meant is passed over, not refused.
@@ -159,7 +168,18 @@ def read_answer(body: bytes) -> AnswerFacts:
         return AnswerFacts(cut=True)
     said = answer.error_said()
     error = None if said is None else error_in(said, None)
-    return AnswerFacts(answer.usage_said(), answer.model_said(), error=error)
+    reason = _text(answer.choices[0].finish_reason) if answer.choices else None
+    usage = answer.usage_said()
+    size = _answer_length(body) if usage is None and error is None else 0
+    return AnswerFacts(
+        usage, answer.model_said(), error=error, id=_text(answer.id), finish_reason=reason, size=size
+    )
+
+
+def _answer_length(body: bytes) -> int:
+    """Of what a whole answer says, in UTF-8 bytes; looked at only where nobody has counted its tokens."""
+    answer = msgspec.json.decode(body)
+    return _length(answer.get("choices") or answer.get("output"))
 
 
 def read_event(event: bytes) -> StreamEvent:
@@ -203,7 +223,7 @@ def _open_event(data: bytes) -> Answer:
 
 
 def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
-    content, finish_reason, error = "", None, None
+    content, size, finish_reason, error = "", 0, None, None
     speaking: tuple[int, ...] = ()
     ended: tuple[int, ...] = ()
     tool_call = other = False
@@ -211,7 +231,8 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
         index = choice.index if type(choice.index) is int else 0
         said = _said(choice)
         if said is not None:
-            text, calls, more = said
+            text, calls, more, length = said
+            size += length
             speaking += (index,)
             tool_call = tool_call or calls
             other = other or more or index != 0
@@ -228,6 +249,7 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
         id=_text(answer.id),
         created=answer.created if type(answer.created) is int else None,
         model=answer.model_said(),
+        size=size,
         content=content,
         is_content=speaking != (),
         tool_call=tool_call,
@@ -241,26 +263,45 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
     )
 
 
-def _said(choice: _Choice) -> tuple[str, bool, bool] | None:
+def _said(choice: _Choice) -> tuple[str, bool, bool, int] | None:
     """What of a choice a user waits for: its text, whether it is part of a tool call, whether it is anything else
-    than text and reasoning.  None if it says nothing."""
+    than text and reasoning, and how long all of it is in UTF-8 bytes.  None if it says nothing."""
     delta = choice.delta
     if delta is None:
-        return (choice.text, False, False) if isinstance(choice.text, str) and choice.text else None
-    text, reasoning, other = delta.content, bool(delta.reasoning_content or delta.reasoning), False
+        text = choice.text
+        return (text, False, False, _length(text)) if isinstance(text, str) and text else None
+    text, thought, other = delta.content, delta.reasoning_content or delta.reasoning, False
+    reasoning, size = bool(thought), _length(thought) + _length(text)
     if text is None:
         text = ""
     elif type(text) is not str:
         text, reasoned, other = _text_of_parts(text)
         reasoning = reasoning or reasoned
-    calls = bool(delta.tool_calls or delta.function_call)
+    called = delta.tool_calls or delta.function_call
+    if called:
+        size += _length(called)
     audio = delta.audio
     other = other or bool(
         delta.refusal
         or delta.images
         or (isinstance(audio, dict) and (audio.get("data") or audio.get("transcript")))
     )
-    return (text, calls, other) if text or reasoning or calls or other else None
+    return (text, bool(called), other, size) if text or reasoning or called or other else None
+
+
+_FIXED = ("id", "type", "role", "status", "finish_reason")
+"""Members that have no word of the model's."""
+
+
+def _length(said: Any) -> int:
+    """Of all texts in it that have no fixed meaning, in UTF-8 bytes."""
+    if type(said) is str:
+        return len(said) if said.isascii() else len(said.encode(errors="replace"))
+    if isinstance(said, list):
+        return sum(map(_length, said))
+    if isinstance(said, dict):
+        return sum(_length(value) for name, value in said.items() if name not in _FIXED)
+    return 0
 
 
 def _text_of_parts(parts: Any) -> tuple[str, bool, bool]:
@@ -286,6 +327,7 @@ def _read_typed(answer: Answer) -> StreamEvent:
         id=_text(answer.id),
         model=answer.model_said(),
         is_content=is_content,
+        size=_length(answer.delta) if is_content else 0,
         other=is_content,
         usage=answer.usage_said(),
         done=done,
@@ -311,8 +353,29 @@ def _counted(usage: Any) -> TokenUsage | None:
         return None
     given = counts.input_tokens if counts.prompt_tokens is None else counts.prompt_tokens
     made = counts.output_tokens if counts.completion_tokens is None else counts.completion_tokens
-    # Embeddings make no tokens and say nothing of them; transcriptions may be counted in seconds only.
-    return None if given is None and made is None else TokenUsage(given or 0, made or 0)
+    if given is None and made is None:
+        # Embeddings make no tokens and say nothing of them; transcriptions may be counted in seconds only.
+        return None
+    given, made, cached, reasoning = given or 0, made or 0, 0, 0
+    details = counts.prompt_tokens_details or counts.input_tokens_details
+    if details:
+        cached = _part(details, "cached_tokens")
+    if not cached and (counts.prompt_cache_hit_tokens or counts.cached_tokens):
+        cached = _count(counts.prompt_cache_hit_tokens) or _count(counts.cached_tokens)
+    details = counts.completion_tokens_details or counts.output_tokens_details
+    if details:
+        reasoning = _part(details, "reasoning_tokens")
+        if reasoning and counts.total_tokens == given + made + reasoning:
+            made += reasoning  # xAI counts reasoning beside the completion, everyone else as a part of it
+    return TokenUsage(given, made, min(cached, given), min(reasoning, made))
+
+
+def _part(details: Any, name: str) -> int:
+    return _count(details.get(name)) if isinstance(details, dict) else 0
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
 
 
 def _text(value: Any) -> str | None:

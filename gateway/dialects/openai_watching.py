@@ -23,6 +23,9 @@ _LESSONS = 4
 """How often a stream is learned from: its events may change once or twice, from reasoning to text, say.  One whose
 events never repeat is opened event by event."""
 
+_LESSON_BYTES = 16 * 1024
+"""Of an event to be learned from.  A larger one is not one of many alike, and looking for its word takes long."""
+
 _NOISE = re.compile(
     rb',"(?:obfuscation":"[A-Za-z0-9]*+"|sequence_number":(?:0|[1-9]\d*+))(?=[,}])',
 )
@@ -47,6 +50,9 @@ class OpenAIStreamWatcher(EventFilter):
     __slots__ = (
         "_before",
         "_behind",
+        "_counted_output",
+        "_counted_pieces",
+        "_ended",
         "_has_choices",
         "_keep_usage_chunk",
         "_lessons",
@@ -57,6 +63,7 @@ class OpenAIStreamWatcher(EventFilter):
         "_withhold_error",
         "_word_is_text",
         "answered_model",
+        "choices",
         "contents",
         "created",
         "error",
@@ -67,11 +74,12 @@ class OpenAIStreamWatcher(EventFilter):
         "id",
         "malformed",
         "other",
+        "size",
         "tool_calls",
         "usage",
     )
 
-    def __init__(self, keep_usage_chunk: bool, keep_text: bool, withhold_error: bool) -> None:
+    def __init__(self, keep_usage_chunk: bool, keep_text: bool, withhold_error: bool, choices: int) -> None:
         super().__init__()
         self._keep_usage_chunk = keep_usage_chunk
         self._withhold_error = withhold_error
@@ -87,12 +95,20 @@ class OpenAIStreamWatcher(EventFilter):
         self._has_choices = False
         self._speaking: set[int] = set()
         """The choices that have said something and not that they ended."""
+        self._ended: set[int] = set()
+        """Those that have said that they ended."""
+        self._counted_output = 0
+        """The sum of all counts of output tokens."""
+        self._counted_pieces = 0
+        """How many of those came beside content."""
+        self.choices = choices
         self.usage: TokenUsage | None = None
         self.answered_model: str | None = None
         self.id: str | None = None
         self.created: int | None = None
         self.has_content = False
         self.contents = 0
+        self.size = 0
         self.finished = False
         self.finish_reason: str | None = None
         self.tool_calls = False
@@ -103,13 +119,15 @@ class OpenAIStreamWatcher(EventFilter):
 
     @property
     def text(self) -> str | None:
-        return None if self._text is None else _paired(self._text.getvalue())
+        return None if self._text is None else self._text.getvalue()
 
     @property
     def whole(self) -> bool:
         if self.error is not None:
             return False
-        return self.finished or (self.finish_reason is not None and not self._speaking)
+        if self.finished:
+            return True
+        return self.finish_reason is not None and not self._speaking and len(self._ended) >= self.choices
 
     def flush(self) -> bytes:
         cut_within = self.within_event
@@ -138,6 +156,7 @@ class OpenAIStreamWatcher(EventFilter):
                 return False
         if words:
             self.contents += 1
+            self.size += len(words) if words.isascii() else len(words.encode(errors="replace"))
         if self._text is not None and self._word_is_text:
             self._keep(words)
         return True
@@ -151,7 +170,8 @@ class OpenAIStreamWatcher(EventFilter):
         self.created = self.created or said.created
         self.answered_model = self.answered_model or said.model
         self.finished = self.finished or said.done
-        self.usage = said.usage or self.usage
+        if said.usage is not None:
+            self._count(said.usage, beside_content=said.is_content)
         if said.error is not None:
             self.error, self.error_event = said.error, ended(event)
             self.closed = True
@@ -162,6 +182,7 @@ class OpenAIStreamWatcher(EventFilter):
             self._has_choices = True
             if said.ended:
                 self._speaking.difference_update(said.ended)
+                self._ended.update(said.ended)
                 self.finish_reason = said.finish_reason or self.finish_reason
                 # Whatever still comes, though nothing should, is opened: it may begin a choice anew.
                 self._before = b""
@@ -171,6 +192,25 @@ class OpenAIStreamWatcher(EventFilter):
         # The extra chunk is the one without choices; look-alikes report usage beside the last words.
         return said.usage is None or self._keep_usage_chunk or said.choices != 0
 
+    def _count(self, usage: TokenUsage, *, beside_content: bool) -> None:
+        """Take a count of tokens: all so far, as nearly everybody tells it, or those of this event alone.
+
+        No answer has fewer tokens than pieces, so a count that is smaller than the number of pieces which came with a
+        count of their own is one of the latter kind.
+        """
+        before = self.usage
+        self._counted_pieces += beside_content
+        self._counted_output += usage.output
+        if before is not None:
+            alone = usage.output < self._counted_pieces
+            usage = TokenUsage(
+                max(usage.input, before.input) if alone else usage.input or before.input,
+                self._counted_output if alone else usage.output,
+                usage.cached_input or before.cached_input,
+                usage.reasoning or before.reasoning,
+            )
+        self.usage = usage
+
     def oversized(self) -> None:
         self.has_content = self.other = True
         self.contents += 1
@@ -178,12 +218,13 @@ class OpenAIStreamWatcher(EventFilter):
     def _take(self, event: bytes, said: StreamEvent) -> None:
         self.has_content = True
         self.contents += 1
+        self.size += said.size
         self.tool_calls = self.tool_calls or said.tool_call
         self.other = self.other or said.other
         self._speaking.update(said.speaking)
         if said.content and self._text is not None:
             self._keep(said.content)
-        if self._lessons and not (said.ended or said.usage):
+        if self._lessons and len(event) <= _LESSON_BYTES and not (said.ended or said.usage):
             self._learn(event, said)
 
     def _keep(self, words: str) -> None:
@@ -201,7 +242,9 @@ class OpenAIStreamWatcher(EventFilter):
             return  # it is known, and came beside one that is not
         self._lessons -= 1
         self._noisy = len(bare) < len(event) - 2
-        another = msgspec.structs.replace(said, content=_ANOTHER_WORD if said.content else "")
+        another = msgspec.structs.replace(
+            said, content=_ANOTHER_WORD if said.content else "", size=len(_ANOTHER_WORD)
+        )
         for found in _WORD.finditer(bare + event[-2:]):
             before, behind = bare[: found.start(1)], bare[found.end(1) :]
             changed = before + b'"%b"' % _ANOTHER_WORD.encode() + behind + event[-2:]
@@ -209,12 +252,3 @@ class OpenAIStreamWatcher(EventFilter):
                 self._before, self._behind = before, behind
                 self._word_is_text = said.content != ""
                 return
-
-
-def _paired(text: str) -> str:
-    """Text whose surrogates came in different events put together; one that lacks its other half is replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text

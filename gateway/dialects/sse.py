@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 
-EVENT_BYTES = 256 * 1024
-"""An event that grows beyond this is no longer held back but passed through unwatched.  A token is some 200
-bytes, a generated picture may be megabytes."""
+EVENT_BYTES = 1024 * 1024
+"""An event that grows beyond this is no longer held back but passed through unwatched.  A token is some 200 bytes, a
+whole answer in one event seldom more than some hundred thousand; a generated picture may be many megabytes.  What is
+held back has cost its client nothing yet if the stream breaks, and its words are known when it is whole: so this is
+as much as is held of an answer that is no stream."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -71,6 +73,8 @@ def with_data(event: bytes, data: bytes) -> bytes:
 
 def ended(event: bytes) -> bytes:
     """The event with the blank line that it may lack, being the last of a stream that broke off."""
+    if event.endswith(b"\r\n\r"):
+        return event + b"\n"  # not all who read streams take a CR alone for the end of a line
     if not event or _ENDS_BLANK.search(event) is not None:
         return event
     return event + (b"\n" if event.endswith(b"\n") else b"\n\n")
@@ -82,13 +86,15 @@ class EventFilter(ABC):
     It holds back at most one event that is not whole yet, up to `EVENT_BYTES`.
     """
 
-    __slots__ = ("_held", "_seam", "closed")
+    __slots__ = ("_held", "_passed", "_seam", "closed")
 
     def __init__(self) -> None:
         self.closed = False
         """Nothing more is passed on, whatever comes."""
-        self._held = b""
+        self._held = bytearray()
         """The beginning of an event whose end has not come."""
+        self._passed = 0
+        """Bytes of an event beyond `EVENT_BYTES` that have passed since that was told last."""
         self._seam = b""
         """While an event beyond `EVENT_BYTES` passes through: its last two bytes; else empty."""
 
@@ -105,7 +111,7 @@ class EventFilter(ABC):
 
     @abstractmethod
     def oversized(self) -> None:
-        """An event beyond `EVENT_BYTES` passes unwatched."""
+        """An event beyond `EVENT_BYTES` passes unwatched.  Told again whenever as much has come of it once more."""
 
     @property
     def within_event(self) -> bool:
@@ -119,29 +125,38 @@ class EventFilter(ABC):
         if self._seam:
             return self._feed_oversized(data)
         held = self._held
-        if held:
-            data = held + data
-        if data.endswith((b"\n\n", b"\r\n\r\n")):
-            self._held = b""
+        if not held:
+            if data.endswith((b"\n\n", b"\r\n\r\n")):
+                return self._passed_on(data)
+            end = _end_of_whole_events(data, 0)
+            held += data[end:]
+            whole = data[:end]
         else:
             # A blank line that began in what was held cannot begin before its last two bytes.
-            end = _end_of_whole_events(data, max(0, len(held) - 2))
-            self._held = data[end:]
-            data = data[:end]
-            if len(self._held) > EVENT_BYTES:
-                return self._passed_on(data) + self._pass_held()
-        return self._passed_on(data)
+            start = max(0, len(held) - 2)
+            held += data
+            end = _end_of_whole_events(held, start)
+            whole = bytes(held[:end])
+            del held[:end]
+        if len(held) > EVENT_BYTES:
+            return self._passed_on(whole) + self._pass_held()
+        return self._passed_on(whole)
 
     def flush(self) -> bytes:
         """The stream has ended: get what is still held, which is judged as if its blank line had come."""
-        held, self._held = self._held, b""
-        return self._judged(held)
+        return self._judged(self._let_go())
+
+    def _let_go(self) -> bytes:
+        held = bytes(self._held)
+        self._held.clear()
+        return held
 
     def _pass_held(self) -> bytes:
-        passed, self._held = self._held, b""
+        passed = self._let_go()
         if self.closed:
             return b""
         self._seam = passed[-2:]
+        self._passed = 0
         self.oversized()
         return passed
 
@@ -150,6 +165,10 @@ class EventFilter(ABC):
         blank = _BLANK_LINE.search(joined)
         if blank is None:
             self._seam = joined[-2:]
+            self._passed += len(data)
+            if self._passed >= EVENT_BYTES:
+                self._passed = 0
+                self.oversized()
             return data
         end = blank.end() - len(self._seam)
         self._seam = b""
@@ -168,9 +187,9 @@ class EventFilter(ABC):
         return b"".join(kept)
 
 
-def _end_of_whole_events(buffer: bytes, start: int) -> int:
+def _end_of_whole_events(buffer: bytes | bytearray, start: int) -> int:
     """Where the last blank line ends, looking from `start`; 0 if there is none."""
-    if b"\r" not in buffer:
+    if buffer.find(b"\r", start) < 0:
         begin = buffer.rfind(b"\n\n", start)
         return begin + 2 if begin >= 0 else 0
     # A CR in the last place may be half of a CRLF: its other half must not be left for the next event.

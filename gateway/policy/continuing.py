@@ -45,8 +45,8 @@ class Said(msgspec.Struct, frozen=True, gc=False):
     tool_calls: bool = False
     """Whether any part of a tool call was sent."""
     other: bool = False
-    """Whether anything else was sent that would have to be continued: other choices, a refusal, audio.  Reasoning is
-    none of it: it is left as it is."""
+    """Whether anything else was sent that would have to be continued, a refusal, audio, or is still to come: other
+    choices, of each of which some may be there already.  Reasoning is none of it: it is left as it is."""
     finish_reason: str | None = None
 
 
@@ -95,6 +95,29 @@ def continuation(
 def prefill_of(text: str) -> str:
     """The words to give to a provider that is to go on where they end."""
     return text.rstrip()
+
+
+def whole_letters(text: str) -> tuple[str, str]:
+    """A text with its letters put together, and the first half of one whose second half has not come.
+
+    Servers that cut their text into units of UTF-16 send the two halves of a letter in two events (RFC 8259 §7 has them
+    as `\\ud83e` and `\\udd8a`).  A half that stands alone elsewhere was no letter, and is replaced.
+    """
+    half = text[-1:] if "\ud800" <= text[-1:] < "\udc00" else ""
+    whole = text.removesuffix(half)
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        whole = whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole, half
+
+
+def without_half(text: str, half: str) -> str | None:
+    """The text less the first half of its first letter, which the client has; None where that is another one."""
+    first = text[0].encode("utf-16-le", "surrogatepass")
+    if first[:2] != half.encode("utf-16-le", "surrogatepass"):
+        return None
+    return first[2:].decode("utf-16-le", "surrogatepass") + text[1:]
 
 
 class Repeating(msgspec.Struct, frozen=True, gc=False):

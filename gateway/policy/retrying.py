@@ -152,8 +152,15 @@ read timeout, `retriable-4xx` is 409 alone.  `refused-stream` is a thing of HTTP
 Statuses are the provider's own: a reset is no 503 (istio.io, "Virtual Service", HTTPRetry)."""
 
 _SPACING = 1.5
-"""Seconds before a third and every further try of one backend: never more than two within that time, whatever the
-back-off or the provider says, and so never more than four within twice that time."""
+"""Seconds before a third and every further try of one backend."""
+
+
+def spacing(tries_here: int) -> float:
+    """Seconds before the next try of a backend that was tried so often, whatever the back-off or the provider says.
+
+    So there are never more than two tries within that time, and never more than four within twice that time.
+    """
+    return _SPACING if tries_here >= 2 else 0.0
 
 
 def decide(
@@ -227,15 +234,15 @@ def _wait(
     failure: Failure, course: Course, policy: RetryPolicy, tries_here: int, other_key: bool, chance: float
 ) -> float | None:
     """Seconds before the next try here; None where the provider asks for more than the rule allows."""
-    spacing = _SPACING if tries_here >= 2 else 0.0
-    if course is Course.OTHER_KEY:
-        return spacing
+    least = spacing(tries_here)
+    if course is Course.OTHER_KEY or (failure.status == 429 and other_key):
+        return least  # the key is to blame, or at its limit: another one has nothing to wait for
     # "Full jitter": Marc Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
     jitter = chance * min(policy.max, policy.base * 2.0 ** (tries_here - 1))
     told = failure.retry_after
-    if told is None or (failure.status == 429 and other_key):  # a limit is the key's
-        return spacing + jitter
+    if told is None:
+        return least + jitter
     if told > policy.max_wait:
         return None
     # A little later than told, so that all who wait do not come at one moment.
-    return max(told, spacing) + jitter
+    return max(told, least) + jitter

@@ -17,6 +17,29 @@ from gateway.messages import Secret, TokenUsage
 DIALECT: Dialect = OpenAI()
 
 
+@pytest.mark.parametrize(
+    ("body", "parameters", "choices"),
+    [
+        ({}, (), 1),
+        ({"n": 3}, (), 3),
+        ({"n": 3}, (("n", b"2"),), 3),
+        ({}, (("n", b"2"),), 2),
+        ({"n": None}, (), 1),
+        ({"n": "many"}, (), 1),
+        ({"n": 0}, (), 1),
+        ({"prompt": "Hello"}, (), 1),
+        ({"prompt": ["Hello", "you"], "n": 2}, (), 4),
+        ({"prompt": [1, 2, 3]}, (), 1),
+        ({"prompt": [[1, 2], [3]]}, (), 2),
+        ({"prompt": []}, (), 1),
+    ],
+)
+def test_how_many_choices_are_asked_for(
+    body: object, parameters: tuple[tuple[str, bytes], ...], choices: int
+) -> None:
+    assert DIALECT.choices_asked(open_body(json.dumps(body).encode()), parameters) == choices
+
+
 def test_the_key_is_a_bearer_token() -> None:
     assert DIALECT.authentication(Secret("sk-1")) == [(b"authorization", b"Bearer sk-1")]
 
@@ -141,9 +164,9 @@ def test_what_is_not_streamed_or_reports_unasked_is_not_asked() -> None:
     ("answer", "facts"),
     [
         (
-            b'{"id":"c","model":"m","choices":[{"message":{"content":"\\"usage\\""}}],'
+            b'{"id":"c","model":"m","choices":[{"message":{"content":"\\"usage\\""},"finish_reason":"stop"}],'
             b'"usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21,"prompt_tokens_details":{}}}',
-            AnswerFacts(TokenUsage(9, 12), "m"),
+            AnswerFacts(TokenUsage(9, 12), "m", id="c", finish_reason="stop"),
         ),
         (
             b'{"model":"e","data":[],"usage":{"prompt_tokens":5,"total_tokens":5}}',

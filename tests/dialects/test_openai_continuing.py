@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.envelope import open_body
 from gateway.dialects.openai import OpenAI
-from gateway.dialects.openai_continuing import with_content, with_id, with_usage_of_all
+from gateway.dialects.openai_continuing import with_content, with_id, with_usage_of_all, with_whole_letters
 from gateway.dialects.openai_events import read_event
 from gateway.dialects.sse import events_of
 from gateway.messages import TokenUsage
@@ -158,11 +158,21 @@ def test_an_event_of_another_answer() -> None:
 )
 def test_another_text(choice: bytes, changed: bytes) -> None:
     before, after = (b'data: {"choices":[' + one + b"]}\n\n" for one in (choice, changed))
-    assert with_content(before, 'b"\n') == after
+    assert with_content(before, read_event(before).content, 'b"\n') == after
 
 
 def test_half_a_surrogate_pair_can_be_written() -> None:
-    assert read_event(with_content(words("a"), "\ud83d")).content == "\ud83d"
+    assert read_event(with_content(words("a"), "a", "\ud83d")).content == "\ud83d"
+
+
+def test_an_event_with_half_a_letter_can_be_changed() -> None:
+    halved = event({"index": 0, "delta": {"content": "a\ud83e"}}, x="\ud83e")
+    given, splice = spliced(halved + STOP + DONE, Dropping("", still_due=""))
+    assert not splice.disagreed
+    assert data(events_of(given)[0])["id"] == "first"
+    assert read_event(events_of(given)[0]).content == "a\ud83e"
+    whole = words("🦊")
+    assert with_whole_letters(whole) is whole
 
 
 def test_usage_is_summed_and_flagged() -> None:
@@ -215,6 +225,17 @@ def test_what_the_client_has_is_dropped() -> None:
     stream = OPENING + words("H") + words("ello") + words("!") + STOP + DONE
     given, _ = spliced(stream, Dropping("Hel"))
     assert [read_event(one).content for one in events_of(given)] == ["lo", "!", "", ""]
+
+
+def test_so_is_what_is_told_of_its_tokens() -> None:
+    tokens = [{"token": one, "logprob": -1.0, "bytes": list(one.encode())} for one in ("H", "ello", " you")]
+    told = {"index": 0, "delta": {"content": "Hello you"}, "logprobs": {"content": tokens, "refusal": None}}
+    given, _ = spliced(OPENING + event(told) + STOP + DONE, Dropping("Hel"))
+    choice = data(events_of(given)[0])["choices"][0]
+    assert choice["delta"]["content"] == "lo you"
+    assert "".join(one["token"] for one in choice["logprobs"]["content"]) == "lo you"
+    whole, _ = spliced(OPENING + event(told) + STOP + DONE, Dropping(""))
+    assert data(events_of(whole)[0])["choices"][0]["logprobs"]["content"] == tokens
 
 
 def test_an_answer_that_disagrees_goes_no_further() -> None:

@@ -140,9 +140,69 @@ def test_usage(said: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        (
+            {
+                **{"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+                "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 15},
+            },
+            TokenUsage(100, 20, cached_input=64, reasoning=15),
+        ),
+        (  # Responses
+            {
+                **{"input_tokens": 100, "output_tokens": 20},
+                "input_tokens_details": {"cached_tokens": 64},
+                "output_tokens_details": {"reasoning_tokens": 15},
+            },
+            TokenUsage(100, 20, cached_input=64, reasoning=15),
+        ),
+        (  # DeepSeek
+            {
+                **{"prompt_tokens": 100, "completion_tokens": 20},
+                **{"prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 36},
+            },
+            TokenUsage(100, 20, cached_input=64),
+        ),
+        (
+            {"prompt_tokens": 100, "completion_tokens": 20, "cached_tokens": 64},
+            TokenUsage(100, 20, 64),
+        ),  # Moonshot
+        (  # xAI: reasoning stands beside the completion
+            {
+                **{"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 135},
+                "completion_tokens_details": {"reasoning_tokens": 15},
+            },
+            TokenUsage(100, 35, reasoning=15),
+        ),
+        (
+            {
+                **{"prompt_tokens": 10, "completion_tokens": 2},
+                "prompt_tokens_details": {"cached_tokens": 99},
+                "completion_tokens_details": {"reasoning_tokens": 99},
+            },
+            TokenUsage(10, 2, cached_input=10, reasoning=2),
+        ),
+        (
+            {
+                **{"prompt_tokens": 10, "completion_tokens": 2},
+                "prompt_tokens_details": ["odd"],
+                "completion_tokens_details": {"reasoning_tokens": "many"},
+            },
+            TokenUsage(10, 2),
+        ),
+        ({"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": None}, TokenUsage(10, 2)),
+    ],
+)
+def test_parts_of_the_usage(usage: dict[str, object], counted: TokenUsage) -> None:
+    assert facts(event(choices=[], usage=usage), "usage") == (counted,)
+
+
+@pytest.mark.parametrize(
     ("said", "status", "code", "kind"),
     [
-        (event(error={"message": "no", "code": "server_error"}), None, "server_error", ErrorKind.OTHER),
+        (event(error={"message": "no", "code": "server_error"}), 500, "server_error", ErrorKind.OTHER),
         (event(error="model requires more memory"), None, None, ErrorKind.OTHER),
         (event(error={"message": "slow", "code": 429}), 429, None, ErrorKind.RATE),
         (
@@ -159,17 +219,17 @@ def test_usage(said: bytes) -> None:
         ),
         (
             event(type="error", code="rate_limit_exceeded", message="x"),
-            None,
+            429,
             "rate_limit_exceeded",
             ErrorKind.RATE,
         ),
         (
             event(type="error", error={"type": "overloaded_error", "message": "x"}),
-            None,
+            503,
             "overloaded_error",
             ErrorKind.OTHER,
         ),
-        (event(code="Throttling", message="x", request_id="r"), None, "Throttling", ErrorKind.RATE),
+        (event(code="Throttling", message="x", request_id="r"), 429, "Throttling", ErrorKind.RATE),
         (
             b"id:1\nevent:error\n:HTTP_STATUS/400\n" + event(code="DataInspectionFailed", message="x"),
             400,
@@ -180,10 +240,30 @@ def test_usage(said: bytes) -> None:
         (choice({}, finish_reason="error"), None, "error", ErrorKind.OTHER),
         (
             event(type="response.failed", response={"error": {"code": "server_error"}}),
-            None,
+            500,
             "server_error",
             ErrorKind.OTHER,
         ),
+        (
+            event(error={"message": "x", "code": "content_filter"}),
+            400,
+            "content_filter",
+            ErrorKind.CONTENT_FILTER,
+        ),
+        (
+            event(error={"message": "x", "type": "invalid_request_error"}),
+            400,
+            "invalid_request_error",
+            ErrorKind.OTHER,
+        ),
+        (
+            event(error={"message": "x", "type": "invalid_request_error", "code": "model_not_found"}),
+            404,
+            "model_not_found",
+            ErrorKind.OTHER,
+        ),
+        (event(error={"message": "The prompt is too long."}), 400, None, ErrorKind.CONTEXT_LENGTH),
+        (event(error={"message": "x", "code": "invalid_api_key"}), 401, "invalid_api_key", ErrorKind.KEY),
         (event(type="response.failed", response=None), None, None, ErrorKind.OTHER),
     ],
 )

@@ -99,6 +99,61 @@ def test_moonshots_usage_within_the_choice() -> None:
     assert watcher.usage == TokenUsage(9, 12)
 
 
+def counted(*counts: tuple[int, int]) -> TokenUsage | None:
+    """What is known after words with these counts of tokens beside them."""
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    for given_, made in counts:
+        watcher.feed(delta("word ", json.dumps({"prompt_tokens": given_, "completion_tokens": made})))
+    return watcher.usage
+
+
+def test_counts_of_all_so_far_replace_one_another() -> None:
+    assert counted((9, 1), (9, 2), (9, 3)) == TokenUsage(9, 3)
+    assert counted((9, 5), (9, 5), (9, 9)) == TokenUsage(9, 9)
+
+
+def test_counts_of_each_event_alone_are_added() -> None:
+    assert counted((9, 1), (9, 1), (9, 1), (0, 1)) == TokenUsage(9, 4)
+    assert counted((9, 2), (0, 1), (0, 2)) == TokenUsage(9, 5)
+
+
+def test_a_count_that_is_not_repeated_stays() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    first = {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4}}
+    watcher.feed(delta("word", json.dumps(first)) + chunk("[]", '{"completion_tokens":5}'))
+    assert watcher.usage == TokenUsage(9, 5, cached_input=4)
+
+
+def test_how_long_the_answer_is() -> None:
+    def piece(**said: object) -> bytes:
+        return chunk(json.dumps([{"index": 0, "delta": said}], ensure_ascii=False))
+
+    stream = [
+        piece(role="assistant", content=""),
+        piece(content="网关"),
+        *(piece(reasoning_content=f"thought {number}") for number in range(20)),
+        *(piece(content=f"word {number}服") for number in range(20)),
+        piece(
+            tool_calls=[
+                {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+            ]
+        ),
+        *(
+            piece(tool_calls=[{"index": 0, "function": {"arguments": f'{{"a{number}'}}])
+            for number in range(20)
+        ),
+        chunk('[{"index":0,"delta":{},"finish_reason":"stop"}]'),
+        USAGE_CHUNK,
+        DONE,
+    ]
+    size = 6 + 190 + 190 + 1 + 90
+    whole = b"".join(stream)
+    for pieces in ([whole], stream, [whole[at : at + 7] for at in range(0, len(whole), 7)]):
+        watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+        watched(watcher, pieces)
+        assert watcher.size == size
+
+
 def test_the_last_usage_counts() -> None:
     watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
     for tokens in (1, 2, 3):
@@ -273,7 +328,6 @@ def expectation(events: list[bytes]) -> tuple[bytes, dict[str, object]]:
     whole = error is None and (finished or (finish_reason is not None and not speaking))
     if whole and not finished:
         passed, finished = passed + DONE, True
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return passed, {
         "usage": usage,
         "answered_model": next(filter(None, models), None),
@@ -462,6 +516,16 @@ def test_all_choices_must_end() -> None:
     assert passed.endswith(DONE)
 
 
+def test_all_choices_that_were_asked_for_must_end() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False, choices=2)
+    whole = []
+    for event in (said("a"), STOP, said("b", 1), choice("{}", '"stop"', 1)):
+        watcher.feed(event)
+        whole.append(watcher.whole)
+    assert whole == [False, False, False, True]
+    assert watcher.flush() == DONE
+
+
 def test_nothing_passes_behind_done() -> None:
     passed, _ = watch(said("a") + DONE + b": c\n\n" + said("b") + DONE, [])
     assert passed == said("a") + DONE
@@ -515,6 +579,27 @@ def test_other_streams_end_in_an_event_of_their_own(last: str) -> None:
     passed, watcher = watch(piece + responses_event(last), [])
     assert passed == piece + responses_event(last)
     assert watcher.whole
+
+
+def test_the_bytes_of_an_event_are_no_content_until_it_is_whole() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False, keep_text=True)
+    watcher.feed(said("a"))
+    large = said("b" * 400_000)
+    for at in range(0, len(large) - 2, 1000):
+        assert watcher.feed(large[at : min(at + 1000, len(large) - 2)]) == b""
+    assert watcher.contents == 1
+    assert watcher.feed(large[-2:]) == large
+    assert (watcher.contents, watcher.text) == (2, "a" + "b" * 400_000)
+    assert not watcher.other
+
+
+def test_of_one_too_large_to_be_held_every_so_many_bytes_are_content() -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    grown = []
+    for _ in range(40):
+        watcher.feed(b"data: " + b"x" * (EVENT_BYTES // 8))
+        grown.append(watcher.contents)
+    assert grown == [0] * 7 + [1] * 8 + [2] * 8 + [3] * 8 + [4] * 8 + [5]
 
 
 def test_an_event_too_large_to_read_cannot_be_continued() -> None:

@@ -23,6 +23,8 @@ from gateway.policy.continuing import (
     overlap_with,
     prefill_of,
     read,
+    whole_letters,
+    without_half,
 )
 
 ANSWER = " Here are two:\n\n- Grüße aus Köln 👋🏽\n- 你好，世界。\n\n```py\nif x:\n    return 1\n```\n"
@@ -259,3 +261,24 @@ def test_a_long_answer_in_small_pieces_costs_what_its_length_costs() -> None:
     said = "word " * 40_000
     pieces = [said[at : at + 5] for at in range(0, len(said), 5)]
     assert spliced(said, [*pieces, "end"]) == said + "end"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole", "half"),
+    [
+        ("", "", ""),
+        ("Füchslein", "Füchslein", ""),
+        ("a\ud83e\udd8a", "a🦊", ""),
+        ("a\ud83e", "a", "\ud83e"),
+        ("\ud83eb", "\ufffdb", ""),
+        ("a\udd8a", "a\ufffd", ""),
+    ],
+)
+def test_letters_whose_halves_came_apart(text: str, whole: str, half: str) -> None:
+    assert whole_letters(text) == (whole, half)
+
+
+def test_the_half_of_a_letter_that_the_client_has() -> None:
+    assert without_half("🦊.", "\ud83e") == "\udd8a."
+    assert without_half("🐺.", "\ud83e") is None
+    assert without_half(".", "\ud83e") is None
