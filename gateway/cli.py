@@ -24,12 +24,15 @@ from gateway.resources.directives import DrillError
 from gateway.resources.kinds import GROUPS
 from gateway.resources.misbehaviour import in_list, read_misbehaviour
 from gateway.resources.schema import json_schema
+from gateway.resources.syntax import namespace
+from gateway.serving.admin_access import admin_token
 from gateway.serving.explaining import explain
 from gateway.serving.explanation import Explanation
 from gateway.serving.questions import Question
 from gateway.serving.rehearsing import Rehearsal, counted, proposal_from
 from gateway.snapshot.generations import Generation
 from gateway.snapshot.keys import hash_line, new_key
+from gateway.snapshot.matching import listeners_named
 from gateway.watcher.folder import Contents, Folder
 from gateway.watcher.loading import LoadSettings, load
 from gateway.wire.addresses import shown
@@ -65,7 +68,7 @@ def _check(options: argparse.Namespace) -> int:
             f"warning: {options.folder} holds no .yaml or .yml file: a gateway without files serves nothing"
         )
     if options.against is not None:
-        rehearsal = _asked(options.against, "/check", proposal_from(options.folder, contents), Rehearsal)
+        rehearsal = _asked(options, "/check", proposal_from(options.folder, contents), Rehearsal)
         print(rehearsal.text())
         return 1 if rehearsal.errors else 0
     generation = _generation(options, contents)
@@ -84,12 +87,16 @@ def _explain(options: argparse.Namespace) -> int:
         _exit("explain wants either DIR or --against URL")
     question = _question(options)
     if options.against is not None:
-        explanation = _asked(options.against, "/explain", question, Explanation)
+        explanation = _asked(options, "/explain", question, Explanation)
     else:
         generation = _generation(options, _contents(options))
         for problem in generation.problems:
             if problem.severity == "error":
                 print(problem, file=sys.stderr)
+        named = listeners_named(generation.snapshot)
+        if question.listener and question.listener not in named:
+            there = f"; those of {options.folder} name {', '.join(sorted(named))}" if named else ""
+            print(f"hint: no `gateways` names a listener {question.listener!r}{there}", file=sys.stderr)
         explanation = explain(generation.snapshot, Live(), question, DownstreamLimits())
     print(explanation.text())
     if explanation.refusal is None:
@@ -205,14 +212,15 @@ def _generation(options: argparse.Namespace, contents: Contents) -> Generation:
     return load(contents, None, settings).generation
 
 
-def _asked(admin: str, page: str, question: object, answer: type[T]) -> T:
+def _asked(options: argparse.Namespace, page: str, question: object, answer: type[T]) -> T:
     """What the running gateway answers."""
     # Here and not above: no other subcommand needs a client of HTTP.
     from gateway.serving.asking import NoAnswer, ask_and_wait
 
     try:
-        return ask_and_wait(admin, page, question, answer)
-    except NoAnswer as error:
+        token = admin_token(options.admin_token, options.admin_token_file, os.environ)
+        return ask_and_wait(options.against, token, page, question, answer)
+    except (NoAnswer, ValueError) as error:
         _exit(str(error))
 
 
@@ -250,6 +258,13 @@ def _label(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _namespace(text: str) -> str:
+    try:
+        return namespace(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _complain(sentence: str) -> int:
     print(f"llmgateway: {sentence}", file=sys.stderr)
     return 1
@@ -274,10 +289,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="ask the running gateway whose admin port this is, such as http://127.0.0.1:9901",
     )
+    of_conf.add_argument("--admin-token", metavar="TOKEN", help="what opens that port; `ps` shows it")
+    of_conf.add_argument(
+        "--admin-token-file",
+        metavar="FILE",
+        help="a file that holds it; else LLMGATEWAY_ADMIN_TOKEN in the environment may",
+    )
     of_conf.add_argument(
         "--label", type=_label, action="append", default=[], help="a label of the gateway, KEY=VALUE"
     )
-    of_conf.add_argument("--root-namespace", default="istio-system", help="as given to twistd")
+    of_conf.add_argument(
+        "--root-namespace", type=_namespace, default="istio-system", help="as given to twistd"
+    )
 
     check = commands.add_parser(
         "check",

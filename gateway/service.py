@@ -19,16 +19,20 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
 
 from gateway import __version__
 from gateway.live import Live
 from gateway.live.standing import KeyStanding
+from gateway.messages import Secret
 from gateway.serving.admin import AdminFactory
+from gateway.serving.admin_access import AdminAccess
 from gateway.serving.admin_pages import AdminPages
 from gateway.serving.change_log import ChangeLog
 from gateway.serving.health_checks import HealthChecks
 from gateway.serving.inquiries import Inquiries
 from gateway.serving.outgoing import VIA_NAME
+from gateway.serving.page.live_page import LivePage
 from gateway.serving.reception import Reception
 from gateway.serving.status import Status, reload_result
 from gateway.serving.stopping import Departure
@@ -39,14 +43,21 @@ from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.generations import Generation
 from gateway.snapshot.tables import GatewaySettings
 from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.capture_log import CaptureLog
+from gateway.telemetry.costs import Costs
+from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recent_failures import RecentFailures
+from gateway.telemetry.sources import Sources
 from gateway.telemetry.supervisor import READY, STOPPING, notify
+from gateway.telemetry.tracing import Tracing
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
 from gateway.wire.addresses import is_local, shown
 from gateway.wire.connecting import Connector
+from gateway.wire.counts import HandshakeResult
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.pools import Pools
@@ -61,6 +72,9 @@ GARBAGE_THRESHOLD = 10_000
 """Objects made and not yet freed before the collector looks for cycles.  An exchange leaves none behind, so at
 Python's 700 it would mostly look in vain, in the middle of requests."""
 
+THREADS = 4
+"""One follows the files; a scrape, a page of the configuration and a rehearsal may take their time beside it."""
+
 
 @frozen
 class GatewaySetup:
@@ -71,10 +85,14 @@ class GatewaySetup:
     admin: Listener
     admin_hosts: tuple[str, ...]
     """Names that the admin port answers to beside addresses and local names."""
+    admin_token: Secret | None
+    """What opens the admin port; None leaves it open."""
     labels: Mapping[str, str]
     root_namespace: str
     access_log: LineOutput | None
     """Where it is written, open already; None writes none."""
+    capture_log: LineOutput | None
+    """Likewise, of what tenants want kept."""
     strict: bool
     """Start only where no file has an error."""
     drain_delay: float
@@ -97,29 +115,39 @@ class GatewayService(Service):
         self._setup = setup
         self._ports = Ports(reactor)
         self._limits = DownstreamLimits()
-        self._change_log = ChangeLog(str(setup.conf))
+        self._change_log = ChangeLog(str(setup.conf), keeps_content=setup.capture_log is not None)
 
         self.current = CurrentSnapshot()
         self.live = Live()
         self.status = Status()
         self.sweep = Sweep(reactor, monotonic)
         self.contexts = ContextCache()
+        self.tracing = Tracing(reactor)
+        self._costs = Costs()
         simulator = simulator_factory(reactor, self.sweep)
         connector = Connector(
             reactor, self.sweep, self.contexts.creator_for, in_process_connector(reactor, simulator)
         )
+        self._connector = connector
         self.pools = Pools(connector, self.sweep)
-        self.access_log = None
-        if setup.access_log is not None:
-            self.access_log = AccessLog(setup.access_log, reactor, time)
+        self.access_lines = _line_log("access log", setup.access_log, reactor)
+        self.capture_lines = _line_log("capture log", setup.capture_log, reactor)
         registry = CollectorRegistry()
-        self.metrics = Metrics(
-            registry,
+        sources = Sources(
+            snapshot=lambda: self.current.snapshot,
+            seconds=self.sweep.seconds,
             upstream_connections=self.pools.counts,
-            lines_dropped=self._lines_dropped,
+            pools=self.pools.by_provider,
+            downstream_connections=lambda: [factory.counts() for factory in self.factories],
+            handshakes=self._handshakes,
+            loop_lag=self.sweep.lag,
             keys=self._keys,
+            lines_dropped=self._lines_dropped,
         )
-        in_thread = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        self.metrics = Metrics(registry, sources)
+        # Not the reactor's: there names are looked up, and ten of them that nobody answers for hold all its threads.
+        self._threads = ThreadPool(minthreads=0, maxthreads=THREADS, name="llmgateway")
+        in_thread = partial(deferToThreadPool, reactor, self._threads)
         settings = LoadSettings(
             environment=os.environ,
             labels=setup.labels,
@@ -130,20 +158,28 @@ class GatewayService(Service):
             self.current,
             self.live,
             lambda: self._limits,
-            lambda: self.watcher.generation,
+            lambda: self.watcher.loaded,
             setup.conf,
             settings,
+            [listener.name for listener in setup.listeners],
             busy=lambda: self.metrics.in_flight > 0,
         )
-        pages = AdminPages(self.status, inquiries, registry, in_thread, setup.admin_hosts)
+        failures = RecentFailures(time)
+        self.page = LivePage(reactor, self.metrics, sources, self.status, failures, in_thread, time)
+        access = AdminAccess(setup.admin_token, self.sweep.seconds)
+        pages = AdminPages(self.status, inquiries, registry, in_thread, self.page, access, setup.admin_hosts)
         self.admin = AdminFactory(pages, reactor)
         surroundings = Surroundings(
             current=self.current,
             live=self.live,
             pools=self.pools,
             metrics=self.metrics,
-            access_log=self.access_log,
+            access_log=AccessLog(self.access_lines, time) if self.access_lines is not None else None,
+            capture_log=CaptureLog(self.capture_lines, time) if self.capture_lines is not None else None,
+            recent_failures=failures,
             sweep=self.sweep,
+            costs=self._costs,
+            tracing=self.tracing.current,
             via=VIA_NAME + os.urandom(6).hex().encode(),
         )
         reception = Reception(surroundings)
@@ -157,12 +193,12 @@ class GatewayService(Service):
         )
         self.watcher = Watcher(
             reactor,
-            Folder(setup.conf),
+            Folder(setup.conf, reactor.seconds),
             settings,
             self.adopt,
             self.status.folder_read,
             in_worker=in_thread,
-            told=lambda generation: self._change_log.tell(generation, reload_result(generation)),
+            told=self._told,
             busy=lambda: self.metrics.in_flight > 0,
         )
 
@@ -170,17 +206,26 @@ class GatewayService(Service):
 
     def adopt(self, generation: Generation) -> None:
         """Run on this generation from now on; exchanges that have begun keep theirs."""
-        if self.current.snapshot is None:
+        is_first = self.current.snapshot is None
+        if is_first:
             self._reactor.callWhenRunning(self._notify, READY)
         snapshot, now = generation.snapshot, time()
         self._limits = _downstream_limits(snapshot.settings)
         self.current.snapshot = snapshot
+        self.tracing.adopt(snapshot.settings.tracing, at_once=is_first)
         self.live.keep(snapshot)
         self.pools.adopt(snapshot.destinations)
         self.health_checks.adopt(snapshot)
         self.contexts.keep(generation.tls)
         self.status.adopted(generation, now)
+        self.metrics.gen_ai.adopt(snapshot.settings.gen_ai)
         self.metrics.reloaded(reload_result(generation), self.status.tenants())
+
+    def _told(self, generation: Generation) -> None:
+        """In the watcher's thread: what else there is to be done with a new generation."""
+        self._change_log.tell(generation, reload_result(generation))
+        if any(table.asks_catalog for table in generation.snapshot.tenants.values()):
+            self._costs.load_catalog()
 
     # -- start and stop ----------------------------------------------------------------------------
 
@@ -205,14 +250,16 @@ class GatewayService(Service):
         # A scrape is rendered in a thread; at Python's 5 ms a request that comes meanwhile would wait that long.
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.set_threshold(GARBAGE_THRESHOLD)
+        self._threads.start()
         self.sweep.start()
         # Before anybody can be told that it is ready, and stop it for that.
         self._reactor.callWhenRunning(self._take_stop_signals)
         self.watcher.startService()
         if self._setup.strict:
             self._refuse_errors()
-        self._take_signal(signal.SIGHUP, self.watcher.look)
-        self._take_signal(signal.SIGUSR1, self._reopen_access_log)
+        self.page.start()
+        self._take_signal(signal.SIGHUP, self.watcher.ask)
+        self._take_rotation_signal()
         self._announce()
 
     def _refuse_errors(self) -> None:
@@ -238,11 +285,14 @@ class GatewayService(Service):
         admin = self._setup.admin
         yield self._ports.close([*self._setup.listeners, *([admin] if admin.is_inherited else [])])
         yield self._departure.drain()
+        self.page.stop()
         self.pools.close()
         self.sweep.stop()
-        if self.access_log is not None:
-            self.access_log.stop()
+        for lines in self._line_logs:
+            lines.stop()
+        yield self.tracing.stop()
         yield self._ports.close([admin])
+        self._threads.stop()
 
     def _served(self) -> list[tuple[Listener, IProtocolFactory]]:
         """Every listener and what answers there; the admin port is the last."""
@@ -265,7 +315,8 @@ class GatewayService(Service):
                     "ANYBODY who reaches {address} can spend the keys of tenants that have no clients to tell apart",
                     address=shown(address),
                 )
-        if not is_local(admin) and not self._setup.admin.proves_clients:
+        protected = self._setup.admin.proves_clients or self._setup.admin_token is not None
+        if not is_local(admin) and not protected:
             self._log.warn(
                 "ANYBODY who reaches {address} can read the configuration, without its secrets",
                 address=shown(admin),
@@ -279,6 +330,17 @@ class GatewayService(Service):
 
     def _take_signal(self, number: signal.Signals, asked: Callable[[], None]) -> None:
         signal.signal(number, lambda number, frame: self._reactor.callFromThread(asked))
+
+    def _take_rotation_signal(self) -> None:
+        """With `--logfile` somebody has taken it before, who goes on hearing it."""
+        rotate = signal.getsignal(signal.SIGUSR1)
+
+        def rotated() -> None:
+            if callable(rotate):
+                rotate(signal.SIGUSR1, None)
+            self._reopen_logs()
+
+        self._take_signal(signal.SIGUSR1, rotated)
 
     def _take_stop_signals(self) -> None:
         """Twisted's reactor takes these for itself when it begins to run, and would stop at once each time."""
@@ -299,21 +361,42 @@ class GatewayService(Service):
         except OSError as error:
             self._log.warn("NOTIFY_SOCKET cannot be told anything: {error}", error=str(error))
 
-    def _reopen_access_log(self) -> None:
-        """After a rotation has moved the file away."""
-        if self.access_log is not None:
-            self.access_log.reopen()
+    @property
+    def _line_logs(self) -> list[LineLog]:
+        return [lines for lines in (self.access_lines, self.capture_lines) if lines is not None]
+
+    def _reopen_logs(self) -> None:
+        """After a rotation has moved files away."""
+        for lines in self._line_logs:
+            lines.reopen()
 
     def _keys(self) -> list[KeyStanding]:
         """How every provider's key stands, for the metrics; asked in the thread that renders them."""
         snapshot = self.current.snapshot
         return self.live.standings(snapshot, self.sweep.seconds()) if snapshot is not None else []
 
+    def _handshakes(self) -> dict[tuple[str, HandshakeResult], int]:
+        """Of all listeners together, and with providers."""
+        counts = {("upstream", result): number for result, number in self._connector.handshakes.items()}
+        for listener in self._setup.listeners:
+            for result, number in listener.handshakes.items():
+                counts["downstream", result] = counts.get(("downstream", result), 0) + number
+        return counts
+
     def _lines_dropped(self) -> int:
-        return self.access_log.lines_dropped if self.access_log is not None else 0
+        return self.access_lines.lines_dropped if self.access_lines is not None else 0
+
+
+def _line_log(noun: str, output: LineOutput | None, reactor: Any) -> LineLog | None:
+    return LineLog(noun, output, reactor) if output is not None else None
+
+
+_NOT_THE_WIRES = ("attempt_headers", "gen_ai", "tracing")
 
 
 def _downstream_limits(settings: GatewaySettings) -> DownstreamLimits:
     """The wire's limits with what the Gateway document sets."""
-    limits = asdict(settings, filter=lambda each, value: value is not None and each.name != "attempt_headers")
+    limits = asdict(
+        settings, filter=lambda each, value: value is not None and each.name not in _NOT_THE_WIRES
+    )
     return evolve(DownstreamLimits(), **limits)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from socket import AF_UNIX
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from twisted.application.service import IService
+from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.interfaces import IReactorCore
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 
+from gateway.messages import Secret
+from gateway.resources.syntax import namespace
 from gateway.service import GatewayService, GatewaySetup
-from gateway.telemetry.line_output import LineOutput
+from gateway.serving.admin_access import admin_token
+from gateway.telemetry.gateway_log import FORMATS, LEVELS, gateway_log
+from gateway.telemetry.line_output import STDOUT, LineOutput
 from gateway.wire.ports import Listener
 from gateway.wire.tls_endpoint import server_endpoint
 
@@ -44,7 +52,19 @@ class Options(usage.Options):
             "admin",
             "a",
             DEFAULT_ADMIN,
-            "Endpoint of /metrics, /healthz, /readyz, /config, /explain and /check.",
+            "Endpoint of the live page, /metrics, /healthz, /readyz, /config, /explain and /check.",
+        ],
+        [
+            "admin-token",
+            None,
+            None,
+            "What opens all of the admin port but /metrics, /healthz and /readyz; `ps` shows it to everybody.",
+        ],
+        [
+            "admin-token-file",
+            None,
+            None,
+            "A file that holds it; else LLMGATEWAY_ADMIN_TOKEN in the environment may.",
         ],
         ["root-namespace", None, "istio-system", "Namespace whose providers every tenant sees."],
         [
@@ -53,6 +73,14 @@ class Options(usage.Options):
             None,
             "Write a JSON line for each exchange to this file, or to standard output with -.",
         ],
+        [
+            "capture-log",
+            None,
+            None,
+            "Write what tenants with `capture` ask and are answered to this file, redacted; - is standard output.",
+        ],
+        ["log-format", None, "text", "How the gateway's own log is written: text or json."],
+        ["log-level", None, "info", "From which level on: debug, info, warn or error."],
         ["drain-delay", None, "0", "Seconds after SIGTERM for which new connections are still served."],
         ["drain-timeout", None, "30", "Seconds that running exchanges get to end after that."],
     ]
@@ -116,6 +144,9 @@ class Options(usage.Options):
             raise usage.UsageError(
                 f"--conf: {conf} does not exist; `llmgateway init {conf}` writes an example there"
             )
+        self.log = self._log()
+        if self["access-log"] == self["capture-log"] == STDOUT:
+            raise usage.UsageError("--capture-log: only one log can have the standard output")
         # Here and not above: listing twistd's plugins must not choose the reactor.
         if sys.platform == "linux":
             from gateway.wire.reactor import install
@@ -132,13 +163,37 @@ class Options(usage.Options):
             listeners=listeners,
             admin=_listener(reactor, "--admin", "", self["admin"]),
             admin_hosts=tuple(self._admin_hosts),
+            admin_token=_admin_token(self["admin-token"], self["admin-token-file"]),
             labels=self._labels,
-            root_namespace=self["root-namespace"],
+            root_namespace=_namespace(self["root-namespace"]),
             access_log=_line_output("--access-log", self["access-log"]),
+            capture_log=_line_output("--capture-log", self["capture-log"], private=True),
             strict=bool(self["strict"]),
             drain_delay=_seconds("--drain-delay", self["drain-delay"]),
             drain_timeout=_seconds("--drain-timeout", self["drain-timeout"]),
         )
+
+    def _log(self) -> Callable[[], ILogObserver]:
+        """What makes the log's observer, once twistd wants it."""
+        log_format = _one_of("--log-format", self["log-format"], FORMATS)
+        level = _one_of("--log-level", self["log-level"], LEVELS)
+        twistd: Mapping[str, Any] = self.parent or {}
+        if twistd.get("logger") and (log_format, level) != ("text", "info"):
+            raise usage.UsageError("--log-format and --log-level have no say where twistd has a --logger")
+        return partial(gateway_log, twistd, log_format, level)
+
+
+class LoggedService(MultiService):
+    """Brings its log along to the application that it becomes part of, for twistd to use."""
+
+    def __init__(self, log: Callable[[], ILogObserver]) -> None:
+        super().__init__()
+        self._make_log = log
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:  # noqa: N802 -- Twisted's name
+        if isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._make_log())
+        super().setServiceParent(parent)
 
 
 def makeService(options: Options) -> IService:
@@ -148,14 +203,36 @@ def makeService(options: Options) -> IService:
     # Twisted's timers go by the wall clock.  One that is set back would hold up every deadline, and every look at
     # conf.d, until it is where it was.
     reactor.seconds = monotonic  # type: ignore[method-assign]
-    return GatewayService(reactor, options.setup)
+    logged = LoggedService(options.log)
+    GatewayService(reactor, options.setup).setServiceParent(logged)
+    return logged
 
 
-def _line_output(option: str, path: str | None) -> LineOutput | None:
+def _one_of(option: str, word: str, words: Sequence[str]) -> str:
+    if word not in words:
+        raise usage.UsageError(f"{option} wants one of {', '.join(words)}, not {word!r}")
+    return word
+
+
+def _namespace(text: str) -> str:
+    try:
+        return namespace(text)
+    except ValueError as error:
+        raise usage.UsageError(f"--root-namespace: {error}") from None
+
+
+def _admin_token(given: str | None, path: str | None) -> Secret | None:
+    try:
+        return admin_token(given, path, os.environ)
+    except ValueError as error:
+        raise usage.UsageError(str(error)) from None
+
+
+def _line_output(option: str, path: str | None, *, private: bool = False) -> LineOutput | None:
     if path is None:
         return None
     try:
-        return LineOutput(path)
+        return LineOutput(path, private=private)
     except OSError as error:
         raise usage.UsageError(f"{option}: {path} cannot be written: {error.strerror}") from None
 

@@ -62,12 +62,15 @@ class TestCheck:
         assert run("check", conf, "--label", "a") == 2
         assert "wants KEY=VALUE" in capsys.readouterr().err
 
-    def test_the_root_namespace(self, conf: Path) -> None:
+    def test_the_root_namespace(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (conf / "s.yaml").write_text(provider("s", namespace="shared"))
         (conf / "acme").mkdir()
         (conf / "acme" / "r.yaml").write_text(route_to("s", "acme"))
         assert run("check", conf) == 1
         assert run("check", conf, "--root-namespace", "shared") == 0
+        capsys.readouterr()
+        assert run("check", conf, "--root-namespace", "a b") == 2
+        assert "'a b' is not a tenant's name" in capsys.readouterr().err
 
     def test_a_certificate_that_cannot_be_used(self, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (conf / "ca.pem").write_text("no certificate")

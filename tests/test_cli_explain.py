@@ -42,3 +42,18 @@ def test_what_the_wire_refuses(
 ) -> None:
     assert main(["explain", conf, *asked]) == 1
     assert capsys.readouterr().out.startswith(refusal)
+
+
+def test_a_listener_that_no_file_names(conf: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["explain", conf, "--host", "one.simulated", "-d", '{"messages": []}', "--listener"]
+    assert main([*asked, "insdie"]) == 0
+    assert capsys.readouterr().err == "hint: no `gateways` names a listener 'insdie'\n"
+    rules = "[{matches: [{gateways: [outside]}], backendRefs: [{providerHost: one.simulated}]}]"
+    route = f"{CONF.partition('kind:')[0]}kind: LLMRoute\nmetadata: {{name: in}}\n"
+    route += f"spec: {{host: in, gateways: [inside, outside], rules: {rules}}}\n"
+    (Path(conf) / "r.yaml").write_text(route)
+    assert main([*asked, "insdie"]) == 0
+    hint = f"hint: no `gateways` names a listener 'insdie'; those of {conf} name inside, outside\n"
+    assert capsys.readouterr().err == hint
+    assert main([*asked, "inside"]) == 0
+    assert capsys.readouterr().err == ""

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
 
+from gateway import service as gateway_service
 from gateway.service import GatewayService, GatewaySetup
 from gateway.telemetry.line_output import LineOutput
 from gateway.wire.limits import LINGER_SECONDS
@@ -78,16 +79,12 @@ class Reactor(Network):
         self.closed: list[int] = []
         self.taken: set[int] = set()
         """Ports that somebody else listens on."""
-        self.threads = AtOnce()
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:  # noqa: N802
         if port in self.taken:
             raise CannotListenError(interface, port, OSError(98, "Address already in use"))
         self.factories[port] = factory
         return Port(self, interface or "0.0.0.0", port)
-
-    def getThreadPool(self) -> ThreadPool:  # noqa: N802
-        return self.threads
 
     def iterate(self, delay: float = 0.0) -> None:
         self.advance(delay)
@@ -116,6 +113,7 @@ class ServiceTestCase(SynchronousTestCase):
         self.conf.mkdir()
         self.write(provider("a", LOCAL) + route_to("a"))
         self.reactor = Reactor()
+        self.patch(gateway_service, "ThreadPool", AtOnce)
         self.log: list[str] = []
         self.listens(self.note)
         for restore, value in (
@@ -140,6 +138,7 @@ class ServiceTestCase(SynchronousTestCase):
         *,
         host: str = "127.0.0.1",
         access_log: LineOutput | None = None,
+        capture_log: LineOutput | None = None,
         strict: bool = False,
         drain_delay: float = 0.0,
         endpoint: Callable[..., IStreamServerEndpoint] = TCP4ServerEndpoint,
@@ -152,9 +151,11 @@ class ServiceTestCase(SynchronousTestCase):
             listeners=(listener("", 8080), listener("egress", 8081)),
             admin=listener("", 9901),
             admin_hosts=(),
+            admin_token=None,
             labels={},
             root_namespace="istio-system",
             access_log=access_log,
+            capture_log=capture_log,
             strict=strict,
             drain_delay=drain_delay,
             drain_timeout=30.0,
@@ -241,7 +242,7 @@ class StartTests(ServiceTestCase):
         self.assertTrue(self.ask(get(b"/v1/models"), 8081).startswith(b"HTTP/1.1 404 "))
 
     def test_nothing_to_serve_is_said(self) -> None:
-        self.write("")
+        self.write("# nothing")
         service = self.started()
         self.assertFalse(service.status.ready()[0])
         self.assertTrue([line for line in self.log if "no file names an LLMProvider" in line])
@@ -284,12 +285,21 @@ class AdoptTests(ServiceTestCase):
         found = snapshot.tenants["default"].routes.find("demo")
         assert found is not None
         self.assertEqual(service.live.turns.take(found.rules[0]).provider, "a")
-        self.write(documents + "# a comment\n")
+        self.write("# a comment\n" + documents)
         service.watcher.look()
         self.assertEqual(service.live.turns.next(found.rules[0]).provider, "b")
         self.write(both)
         service.watcher.look()
         self.assertEqual(service.live.turns.next(found.rules[0]).provider, "a")
+
+    def test_its_threads_run_as_long_as_it_does(self) -> None:
+        """They are not the reactor's, which names hold that nobody answers for; this reactor has none to give."""
+        service = self.started()
+        threads = service._threads
+        self.assertTrue(threads.started)
+        service.stopService()
+        self.reactor.advance(31)
+        self.assertFalse(threads.started)
 
     def test_errors_may_keep_it_from_starting(self) -> None:
         service = self.service(strict=True)

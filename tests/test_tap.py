@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from twisted.application.service import IService
+from twisted.application.service import Application, IService
+from twisted.logger import ILogObserver, Logger
+from twisted.python import usage
 from zope.interface.verify import verifyObject
 
 from gateway.service import GatewaySetup
@@ -95,6 +99,7 @@ def test_everything_else() -> None:
         (["--listen=nonsense:1"], ["--listen: nonsense:1 is no endpoint"]),
         (["--listen=ssl:0:privateKey=none.pem"], ["--listen: ssl:0:privateKey=none.pem is no endpoint"]),
         (["--listen=a=tcp:0", "--listen=a=tcp:0"], ["--listen: the name a is given twice"]),
+        (["--listen=my apps=tcp:0"], ["--listen: a name has letters, digits", "unlike 'my apps'"]),
         (["--listen=8080"], ["--listen: 8080 is no endpoint: did you mean tcp:8080?"]),
         (["--listen=:8080"], ["did you mean tcp:8080?"]),
         (["--listen=10.0.0.1:8080"], ["did you mean tcp:8080:interface=10.0.0.1?"]),
@@ -110,6 +115,8 @@ def test_everything_else() -> None:
             ["--admin: tls:0:", " is no endpoint: certificate /", "none.pem cannot be read: No such file"],
         ),
         (["--label=x"], ["--label wants KEY=VALUE, not 'x'"]),
+        (["--root-namespace=a b"], ["--root-namespace: 'a b' is not a tenant's name"]),
+        (["--root-namespace="], ["--root-namespace: '' is not a tenant's name"]),
         (["--label==x"], ["--label wants KEY=VALUE"]),
         (
             ["--listen=systemd:domain=INET:name=clients"],
@@ -148,3 +155,49 @@ def test_a_service_that_never_started_leaves_nothing_open() -> None:
     options.parseOptions([])
     makeService(options)
     assert len(set(os.listdir("/proc/self/fd")) - before) <= 1
+
+
+def in_twistd(twistd: Mapping[str, object], *options: str) -> Options:
+    """The options as twistd has them parsed, below its own."""
+    parsed = Options()
+    parsed.parent = usage.Options()
+    parsed.parent.update({"nodaemon": True, **twistd})
+    parsed.parseOptions(options)
+    return parsed
+
+
+def test_the_log_goes_to_the_application(capsys: pytest.CaptureFixture[str]) -> None:
+    application = Application("llmgateway")
+    options = in_twistd({}, "--log-format", "json", "--log-level", "warn")
+    makeService(options).setServiceParent(application)
+    observer = application.getComponent(ILogObserver)
+    log = Logger("gateway.test", observer=observer)
+    log.info("not this")
+    log.warn("but this")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["message"] == "but this"
+
+
+def test_a_log_of_an_operators_own() -> None:
+    in_twistd({"logger": "some.factory"})
+    with pytest.raises(SystemExit, match="no say where twistd has a --logger"):
+        in_twistd({"logger": "some.factory"}, "--log-format", "json")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--log-format=yaml", "text, json"), ("--log-level=loud", "debug, info, warn, error")],
+)
+def test_words_of_the_log(option: str, words: str) -> None:
+    assert words in refusal(option)
+
+
+def test_the_capture_log_is_for_its_owner_alone() -> None:
+    setup = said("--capture-log", "captured.log")
+    assert setup.capture_log is not None
+    setup.capture_log.close()
+    assert Path("captured.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_standard_output_is_not_for_two() -> None:
+    assert "only one log" in refusal("--access-log=-", "--capture-log=-")

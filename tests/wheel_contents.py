@@ -7,6 +7,9 @@ from zipfile import ZipFile
 
 PLUGINS = ("twisted/plugins/llmgateway_plugin.py", "twisted/plugins/llmgateway_tls_plugin.py")
 
+PAGE = "gateway/serving/page/static/"
+UPLOT = PAGE + "uplot-1.6.32/"
+
 
 def surprises(names: list[str]) -> list[str]:
     """What is in the wheel and should not be, or should be and is not."""
@@ -14,10 +17,15 @@ def surprises(names: list[str]) -> list[str]:
         f"unexpected: {name}"
         for name in names
         if not (name.startswith("gateway/") and name.endswith((".py", ".yaml", "py.typed")))
+        and not name.startswith(PAGE)
         and not name.startswith("llmgateway-")
         and name not in PLUGINS
     ]
-    needed = (*PLUGINS, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed")
+    needed = (
+        *(*PLUGINS, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed"),
+        *(PAGE + "page.js", PAGE + "page.css", PAGE + "icon.svg"),
+        *(UPLOT + "uPlot.iife.min.js", UPLOT + "uPlot.min.css", UPLOT + "LICENSE"),
+    )
     return wrong + [f"missing: {name}" for name in needed if name not in names]
 
 

@@ -14,7 +14,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from gateway.serving.admin_pages import AdminPages, Answer, is_json, sentence
+from gateway.serving.admin_answers import Answer, sentence
+from gateway.serving.admin_pages import LONGEST_FORM, AdminPages, is_form
 
 QUESTION_BYTES = 16 * 1024 * 1024
 """Of one question: 10,000 routes are some 10 MB, with their files in base64."""
@@ -32,17 +33,20 @@ class AdminRequest(http.Request):
     """Bytes of the body in memory; those of one that is too large are given up."""
 
     def gotLength(self, length: int | None) -> None:
-        """The head is whole.  Of bodies only those of questions are kept."""
+        """The head is whole.  Of bodies only those of forms are kept, and of questions of who may ask."""
         self._body = self.content = BytesIO()
-        self._keeps_body = is_json(self)
+        self._longest = LONGEST_FORM if is_form(self) else 0
+        """What is kept of the body at most, in bytes."""
+        if self.channel.factory.pages.may_ask(self):
+            self._longest = QUESTION_BYTES
         self._too_large = False
 
     def handleContentChunk(self, data: bytes) -> None:
         """A part of the body."""
-        if not self._keeps_body:
+        if not self._longest:
             return
-        if self._held + len(data) > QUESTION_BYTES or not self.channel.factory.has_room(len(data)):
-            self._keeps_body, self._too_large = False, True
+        if self._held + len(data) > self._longest or not self.channel.factory.has_room(len(data)):
+            self._longest, self._too_large = 0, True
             self._give_up_body()
             return
         self._held += len(data)
@@ -64,7 +68,7 @@ class AdminRequest(http.Request):
         super().connectionLost(reason)
 
     def _failed(self, failure: Failure) -> Answer:
-        self._log.failure("The admin port could not answer {path}", failure, path=self.path)
+        self._log.failure("the admin port could not answer {path}", failure, path=self.path)
         return sentence(http.INTERNAL_SERVER_ERROR, "This page cannot be shown; the gateway's log says why.")
 
     def _respond(self, answer: Answer) -> None:
@@ -73,13 +77,17 @@ class AdminRequest(http.Request):
         for name, value in (
             *answer.headers,
             ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
         ):
             self.responseHeaders.setRawHeaders(name, [value])
-        self.write(answer.body)
         self._give_up_body()
+        if answer.goes_on is not None:
+            self.write(b"\n")
+            answer.goes_on(self)
+            return
+        self.responseHeaders.setRawHeaders("Content-Length", [str(len(answer.body))])
+        self.write(answer.body)
         self.finish()
 
     def _give_up_body(self) -> None:

@@ -1,34 +1,38 @@
 """What the admin port answers: pages to read, and questions, for operators and their machines.
 
 Nothing can be changed here: who posts to /explain or /check asks what would be, and it does not happen.  The
-port listens on loopback unless told otherwise, and does not ask who is calling, so it shows no secret.  A web
-page that an operator happens to visit must not read it either: against DNS rebinding, where an attacker's name
-resolves to this address, the Host header must be an address, a name without a dot (no public name is one), a
-name under `.localhost`, or one that the operator has given.  Nor may it ask: a question is JSON by its
-Content-Type, which browsers send to another site only after a preflight request (Fetch §3.3), refused here.
+port listens on loopback unless told otherwise, and asks who is calling only where there is an admin token, so it
+shows no secret.  A web page that an operator happens to visit must not read it either: against DNS rebinding, where
+an attacker's name resolves to this address, the Host header must be an address, a name without a dot (no public name
+is one), a name under `.localhost`, or one that the operator has given.  Nor may it ask: a question is JSON by its
+Content-Type, which browsers send to another site only after a preflight request (Fetch §3.3), refused here.  What the
+page itself may load and ask is said by a Content-Security-Policy: files of this port, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
-from ipaddress import ip_address
 from typing import Protocol
 
-import msgspec
-from attrs import frozen
 from prometheus_client import CollectorRegistry
 from prometheus_client import exposition as plain_text
 from prometheus_client.openmetrics import exposition as open_metrics
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.web import http
 
+from gateway.serving.admin_access import AdminAccess
+from gateway.serving.admin_answers import EVENTS, JSON, TEXT, Answer, html, json_text, sentence, to_index
 from gateway.serving.explanation import Explanation
+from gateway.serving.local_names import host_name, is_local_name
+from gateway.serving.page.document import sign_in
+from gateway.serving.page.static_files import static_files
 from gateway.serving.questions import Question, question_of
 from gateway.serving.rehearsing import Proposal, Rehearsal, proposal_of
 
 INDEX = b"""llmgateway admin
 
+/          this list; for browsers a page that shows what happens
 /metrics   numbers for Prometheus, or OpenMetrics for who accepts it
 /healthz   200 while the process runs
 /readyz    200 while requests are served, 503 otherwise; the body says what is wrong
@@ -37,8 +41,11 @@ INDEX = b"""llmgateway admin
 /check     POST files as `llmgateway check --against` does: what is wrong with them, and what they would change
 """
 
-TEXT = "text/plain; charset=utf-8"
-JSON = "application/json"
+LONGEST_FORM = 4096
+"""Bytes: a token, written as forms do."""
+
+PUBLIC = frozenset({b"/metrics", b"/healthz", b"/readyz", b"/login"})
+"""What needs no token, beside the page's own files: they are the same everywhere."""
 
 
 class AdminState(Protocol):
@@ -58,6 +65,20 @@ class AdminState(Protocol):
         """
 
 
+class AdminPage(Protocol):
+    """What browsers are shown."""
+
+    def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
+        """The whole page as it is now."""
+
+    @property
+    def is_full(self) -> bool:
+        """So many look on that nobody else can."""
+
+    def follow(self, request: http.Request) -> None:
+        """Send this one everything from now on; its head is written already."""
+
+
 class AdminInquiries(Protocol):
     """Answers what is asked with POST, in the reactor's thread."""
 
@@ -69,23 +90,7 @@ class AdminInquiries(Protocol):
 
 
 RunInThread = Callable[[Callable[[], bytes]], "Deferred[bytes]"]
-"""Calls a function in another thread: `partial(deferToThreadPool, reactor, reactor.getThreadPool())`."""
-
-
-@frozen
-class Answer:
-    """What one request gets."""
-
-    status: int
-    body: bytes
-    content_type: str = TEXT
-    headers: tuple[tuple[str, str], ...] = ()
-    """Further ones."""
-
-
-def sentence(status: int, text: str, *headers: tuple[str, str]) -> Answer:
-    """An answer of one line."""
-    return Answer(status, f"{text}\n".encode(), headers=headers)
+"""Calls a function in another thread: `partial(deferToThreadPool, reactor, pool)`."""
 
 
 class AdminPages:
@@ -97,18 +102,25 @@ class AdminPages:
         inquiries: AdminInquiries,
         registry: CollectorRegistry,
         in_thread: RunInThread,
+        page: AdminPage,
+        access: AdminAccess,
         host_names: Collection[str] = (),
     ) -> None:
         """Make the pages.
 
         :param registry: what /metrics shows.
         :param in_thread: where long answers are made: twenty thousand lines take a third of a second.
+        :param page: what browsers are shown.
+        :param access: who may see it.
         :param host_names: what Host may say beside addresses and local names; lower case.
         """
         self._state = state
         self._inquiries = inquiries
         self._registry = registry
         self._in_thread = in_thread
+        self._page = page
+        self._access = access
+        self._static_files = static_files()
         self._host_names = frozenset(host_names)
         # The impatient must not fill the thread pool, which name look-ups need too; nor may a rehearsal of
         # seconds keep a scraper waiting.
@@ -116,6 +128,7 @@ class AdminPages:
         self._one_rehearsal = DeferredLock()
         self._pages: dict[bytes, Callable[[http.Request], Answer | Deferred[Answer]]] = {
             b"/": self._index,
+            b"/events": self._events,
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
@@ -124,6 +137,10 @@ class AdminPages:
         self._questions: dict[bytes, Callable[[bytes, bool], Answer | Deferred[Answer]]] = {
             b"/explain": self._explain,
             b"/check": self._check,
+        }
+        self._forms: dict[bytes, Callable[[http.Request, bytes], Answer]] = {
+            b"/login": self._login,
+            b"/logout": self._logout,
         }
 
     def answer(self, request: http.Request, body: bytes | None) -> Answer | Deferred[Answer]:
@@ -134,15 +151,29 @@ class AdminPages:
         if not self._host_is_ours(request):
             text = "The Host header must be an address, a local name, or a name given to this gateway."
             return sentence(http.FORBIDDEN, text)
+        static = self._static_files.get(request.path)
+        if request.path not in PUBLIC and static is None and not self._access.admits(request):
+            return self._unknown(request)
+        form = self._forms.get(request.path)
+        if form is not None:
+            return self._filled_in(form, request, body)
         question = self._questions.get(request.path)
         if question is not None:
             return self._asked(question, request, body)
         page = self._pages.get(request.path)
-        if page is None:
+        if page is None and static is None:
             return sentence(http.NOT_FOUND, "There is no such page; / lists them all.")
         if request.method not in (b"GET", b"HEAD"):
             return sentence(http.NOT_ALLOWED, "This page can only be read.", ("Allow", "GET, HEAD"))
+        if static is not None:
+            content_type, content = static
+            return Answer(http.OK, content, content_type)
+        assert page is not None
         return page(request)
+
+    def may_ask(self, request: http.Request) -> bool:
+        """Tell whether this head announces a question of somebody who may ask."""
+        return is_json(request) and self._access.admits(request)
 
     def _host_is_ours(self, request: http.Request) -> bool:
         lines = request.requestHeaders.getRawHeaders(b"Host", [])
@@ -153,8 +184,20 @@ class AdminPages:
 
     # -- pages to read -------------------------------------------------------------------------------
 
-    def _index(self, request: http.Request) -> Answer:
-        return Answer(http.OK, INDEX)
+    def _index(self, request: http.Request) -> Answer | Deferred[Answer]:
+        if not _accepts(request, b"text/html"):
+            return Answer(http.OK, INDEX)
+        document = self._one_rendering.run(
+            partial(self._page.document, can_sign_out=self._access.is_asked_for)
+        )
+        return document.addCallback(lambda body: html(http.OK, body))
+
+    def _events(self, request: http.Request) -> Answer:
+        if self._page.is_full:
+            return sentence(http.SERVICE_UNAVAILABLE, "So many look on that nobody else can.")
+        if request.method == b"HEAD":
+            return Answer(http.OK, b"", EVENTS)
+        return Answer(http.OK, b"", EVENTS, goes_on=self._page.follow)
 
     def _healthz(self, request: http.Request) -> Answer:
         return sentence(http.OK, "ok")
@@ -162,7 +205,7 @@ class AdminPages:
     def _readyz(self, request: http.Request) -> Answer:
         ready, problems = self._state.ready()
         status = http.OK if ready else http.SERVICE_UNAVAILABLE
-        return Answer(status, _json({"ready": ready, "problems": problems}), JSON)
+        return Answer(status, json_text({"ready": ready, "problems": problems}), JSON)
 
     def _config(self, request: http.Request) -> Answer | Deferred[Answer]:
         asked = request.args.get(b"tenant")
@@ -170,7 +213,7 @@ class AdminPages:
         shown = self._state.config(tenant)
         if shown is None:
             return sentence(http.NOT_FOUND, "There is no tenant of this name.")
-        return self._rendered(lambda: _json(shown()), JSON)
+        return self._rendered(lambda: json_text(shown()), JSON)
 
     def _metrics(self, request: http.Request) -> Deferred[Answer]:
         render: Callable[[CollectorRegistry], bytes]
@@ -184,6 +227,42 @@ class AdminPages:
     def _rendered(self, render: Callable[[], bytes], content_type: str) -> Deferred[Answer]:
         rendering = self._one_rendering.run(self._in_thread, render)
         return rendering.addCallback(lambda body: Answer(http.OK, body, content_type))
+
+    # -- who may see them ----------------------------------------------------------------------------
+
+    def _unknown(self, request: http.Request) -> Answer:
+        challenge = ("WWW-Authenticate", 'Bearer realm="llmgateway admin"')
+        if request.path == b"/" and _accepts(request, b"text/html"):
+            return html(http.UNAUTHORIZED, sign_in(wrong=False).encode(), challenge)
+        text = "The admin token is wanted: Authorization: Bearer, or sign in at / with a browser."
+        return sentence(http.UNAUTHORIZED, text, challenge)
+
+    def _filled_in(
+        self, form: Callable[[http.Request, bytes], Answer], request: http.Request, body: bytes | None
+    ) -> Answer:
+        if request.method != b"POST":
+            return sentence(http.NOT_ALLOWED, "This is where a form goes.", ("Allow", "POST"))
+        origin = request.requestHeaders.getRawHeaders(b"Origin", [])
+        if (
+            origin
+            and origin[0].partition(b"://")[2] != request.requestHeaders.getRawHeaders(b"Host", [b""])[0]
+        ):
+            return sentence(http.FORBIDDEN, "This form is filled in here, not at another site.")
+        if body is None:
+            return sentence(http.REQUEST_ENTITY_TOO_LARGE, "The form is too large.")
+        return form(request, body)
+
+    def _login(self, request: http.Request, form: bytes) -> Answer:
+        try:
+            cookie = self._access.sign_in(request, form)
+        except ValueError:
+            cookie = None
+        if cookie is None:
+            return html(http.FORBIDDEN, sign_in(wrong=True).encode())
+        return to_index(cookie)
+
+    def _logout(self, request: http.Request, form: bytes) -> Answer:
+        return to_index(self._access.sign_out(request))
 
     # -- questions -----------------------------------------------------------------------------------
 
@@ -208,7 +287,7 @@ class AdminPages:
     def _explain(self, body: bytes, as_json: bool) -> Answer:
         explanation = self._inquiries.explain(question_of(body))
         if as_json:
-            return Answer(http.OK, _json(explanation), JSON)
+            return Answer(http.OK, json_text(explanation), JSON)
         return sentence(http.OK, explanation.text())
 
     def _check(self, body: bytes, as_json: bool) -> Deferred[Answer]:
@@ -216,7 +295,7 @@ class AdminPages:
 
         def rendered() -> bytes:
             rehearsal = rehearse()
-            return _json(rehearsal) if as_json else f"{rehearsal.text()}\n".encode()
+            return json_text(rehearsal) if as_json else f"{rehearsal.text()}\n".encode()
 
         rehearsing = self._one_rehearsal.run(self._in_thread, rendered)
         return rehearsing.addCallback(lambda text: Answer(http.OK, text, JSON if as_json else TEXT))
@@ -224,55 +303,18 @@ class AdminPages:
 
 def is_json(request: http.Request) -> bool:
     """Tell whether a request says that its body is JSON."""
+    return _content_type(request) == JSON.encode()
+
+
+def is_form(request: http.Request) -> bool:
+    """Tell whether a request says that its body is what a form holds."""
+    return _content_type(request) == b"application/x-www-form-urlencoded"
+
+
+def _content_type(request: http.Request) -> bytes:
     lines = request.requestHeaders.getRawHeaders(b"Content-Type", [])
-    return len(lines) == 1 and lines[0].partition(b";")[0].strip().lower() == JSON.encode()
+    return lines[0].partition(b";")[0].strip().lower() if len(lines) == 1 else b""
 
 
 def _accepts(request: http.Request, content_type: bytes) -> bool:
     return content_type in b",".join(request.requestHeaders.getRawHeaders(b"Accept", [])).lower()
-
-
-def host_name(authority: str) -> str:
-    """The name or address in a Host header, in lower case, without port, brackets and final dot."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0].lower()
-    return authority.partition(":")[0].lower().removesuffix(".")
-
-
-def is_local_name(name: str, given: Collection[str] = ()) -> bool:
-    """Tell whether no stranger can make this name resolve to us.
-
-    :param given: names that the operator vouches for.
-    """
-    if not name:
-        return False
-    try:
-        ip_address(name)
-    except ValueError:
-        return "." not in name or name.endswith(".localhost") or name in given
-    return True
-
-
-def _json(value: object) -> bytes:
-    return _indented(value) + b"\n"
-
-
-def _indented(value: object, depth: int = 0) -> bytes:
-    """A value as JSON for people.
-
-    Iterators of pairs are objects whose members are made and written one by one, and with them what they stand
-    in: one call that writes megabytes would keep the reactor's thread from the interpreter.
-    """
-    if isinstance(value, Iterator) or (isinstance(value, dict) and _has_iterator(value)):
-        margin = b"\n" + b"  " * (depth + 1)
-        pairs = value if isinstance(value, Iterator) else iter(value.items())
-        members = [
-            margin + msgspec.json.encode(name) + b": " + _indented(each, depth + 1) for name, each in pairs
-        ]
-        return b"{%b\n%b}" % (b",".join(members), b"  " * depth) if members else b"{}"
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    return text.replace(b"\n", b"\n" + b"  " * depth)
-
-
-def _has_iterator(value: dict[str, object]) -> bool:
-    return any(isinstance(each, Iterator) for each in value.values())

@@ -15,6 +15,8 @@ from twisted.web.client import Agent, ResponseFailed
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
+from gateway.messages import Secret
+
 CONNECT_SECONDS = 5.0
 
 ANSWER_SECONDS = 60.0
@@ -29,7 +31,7 @@ class NoAnswer(Exception):  # noqa: N818 -- it is what happened, as a sentence
     """The gateway could not be asked, or has refused; the text is for the operator."""
 
 
-def ask_and_wait(admin: str, page: str, question: object, answer: type[T]) -> T:
+def ask_and_wait(admin: str, token: Secret | None, page: str, question: object, answer: type[T]) -> T:
     """Ask, for a process that has nothing else to do and asks only once.
 
     :raises NoAnswer: for every reason.
@@ -40,7 +42,7 @@ def ask_and_wait(admin: str, page: str, question: object, answer: type[T]) -> T:
     outcome: list[T | Failure] = []
 
     def run(_: object) -> Deferred[None]:
-        return ask(reactor, admin, page, question, answer).addBoth(outcome.append)
+        return ask(reactor, admin, token, page, question, answer).addBoth(outcome.append)
 
     with suppress(SystemExit):  # react's way to return
         task.react(run)
@@ -54,20 +56,26 @@ def ask_and_wait(admin: str, page: str, question: object, answer: type[T]) -> T:
 
 @inlineCallbacks
 def ask(
-    reactor: Any, admin: str, page: str, question: object, answer: type[T]
+    reactor: Any, admin: str, token: Secret | None, page: str, question: object, answer: type[T]
 ) -> Generator[Deferred[Any], Any, T]:
     """Post a question, and read the answer as this type.
 
     :param admin: the URL of the admin port: `http://127.0.0.1:9901`.
+    :param token: what opens it; None where it is open.
     :raises NoAnswer: for every reason.
     """
+    if not admin.lower().startswith(("http://", "https://")):
+        raise NoAnswer(f"{admin} cannot be asked: a URL is wanted, such as http://127.0.0.1:9901")
     url = admin.rstrip("/") + page
+    headers = Headers({"Content-Type": [_JSON], "Accept": [_JSON]})
+    if token is not None:
+        headers.addRawHeader("Authorization", f"Bearer {token.reveal()}")
     client = HTTPClient(Agent(reactor, connectTimeout=CONNECT_SECONDS))  # type: ignore[no-untyped-call]
     try:
         response: IResponse = yield client.post(
             url,
             data=msgspec.json.encode(question),
-            headers=Headers({"Content-Type": [_JSON], "Accept": [_JSON]}),
+            headers=headers,
             timeout=ANSWER_SECONDS,
             allow_redirects=False,
         )

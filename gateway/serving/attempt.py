@@ -7,6 +7,7 @@ from typing import Protocol
 from gateway.errors import GatewayError
 from gateway.messages import ResponseHead
 from gateway.policy.breaking import Outcome
+from gateway.serving.effort import Effort
 from gateway.serving.outgoing import OutgoingRequest
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.surroundings import Surroundings
@@ -62,6 +63,7 @@ class Attempt:
     __slots__ = (
         "_concluded",
         "_connection",
+        "_effort",
         "_is_probe",
         "_lingers_until",
         "_pending",
@@ -74,6 +76,7 @@ class Attempt:
         "key",
         "observer",
         "sent",
+        "span",
         "started",
     )
 
@@ -83,15 +86,18 @@ class Attempt:
         request: OutgoingRequest,
         answer: ProviderAnswer,
         observer: AttemptObserver,
+        effort: Effort,
         upload: Upload | None = None,
     ) -> None:
         """Prepare it.
 
         :param answer: takes what the provider answers.
+        :param effort: of the exchange that it is made for.
         """
         self._surroundings = surroundings
         self._request = request
         self.observer = observer
+        self._effort = effort
         self._upload = upload
         self._pending: PendingConnection | None = None
         self._connection: UpstreamConnection | None = None
@@ -99,13 +105,15 @@ class Attempt:
         self._is_probe = False
         self._lingers_until: float | None = None
         """Clock time in seconds; None while somebody wants what it brings."""
-        self.backend = request.backend
+        self.backend = request.head.backend
         self.key = request.key
+        self.span = request.span
+        """What it is in a trace; None where there is no tracing."""
         self.answer = answer
         self.started = 0.0
         """Clock time in seconds."""
         self.sent: float | None = None
-        """Clock time at which the request was sent; None before, and where nobody has to know."""
+        """Clock time at which the request was sent; None before."""
         self.connections = 0
         """How many connections the request was sent on."""
 
@@ -166,6 +174,11 @@ class Attempt:
             self.cancel()
 
     @property
+    def is_queued(self) -> bool:
+        """No connection is even being made for it: there are as many as the provider may have."""
+        return self._pending is not None and self._pending.attempt is None
+
+    @property
     def is_sending(self) -> bool:
         """The client has not sent all of the body that is streamed through."""
         return self._upload is not None and not self._upload.complete
@@ -183,32 +196,45 @@ class Attempt:
     # -- ConnectionWaiter --------------------------------------------------------------------------
 
     def connection_ready(self, connection: UpstreamConnection) -> None:
+        waited = self._pending is not None
+        if waited:
+            self.sent = self._surroundings.sweep.seconds()
+            self._effort.begin(self.sent)
+        else:
+            self.sent = self.started
         self._pending = None
         self._connection = connection
         self.connections += 1
-        request = self._request
-        if request.backend.timeouts.first_content is not None:
-            self.sent = self._surroundings.sweep.seconds()
+        timeouts = self.backend.timeouts
         connection.send(
-            request.wire_bytes(),
+            self._request.wire_bytes(),
             self,
-            timeouts=request.backend.timeouts,
+            timeouts=timeouts,
             more=self._upload is not None,
         )
         if self._upload is not None and self._connection is connection:
             self._upload.connected(connection)
+        if waited:
+            self._effort.pause(self._surroundings.sweep.seconds())
 
     def connection_failed(self, error: GatewayError) -> None:
         self._pending = None
-        self.observer.attempt_failed(self, error)
+        self._tell_failed(error)
 
     # -- AnswerReceiver ----------------------------------------------------------------------------
 
     def answer_read(self, head: ResponseHead | None, body: bytes, ended: bool) -> None:
+        connection, effort = self._connection, self._effort
+        assert connection is not None
+        effort.since = connection.read_at
+        if effort.reads is not None:
+            effort.reads.append(connection.read_at)
         if ended:
             self._disconnected()
         self.answer.read(head, body, ended)
         self.observer.attempt_read(self)
+        if effort.since is not None:
+            effort.pause(self._surroundings.sweep.seconds())
 
     def answer_failed(self, error: GatewayError) -> None:
         connection = self._disconnected()
@@ -220,7 +246,7 @@ class Attempt:
         ):
             self._acquire(fresh=True)
         else:
-            self.observer.attempt_failed(self, error)
+            self._tell_failed(error)
 
     def break_down(self) -> None:
         self._disconnected()
@@ -233,6 +259,12 @@ class Attempt:
     def upstream_drained(self) -> None:
         if self._upload is not None:
             self._upload.drained()
+
+    def _tell_failed(self, error: GatewayError) -> None:
+        effort, seconds = self._effort, self._surroundings.sweep.seconds
+        effort.begin(seconds())
+        self.observer.attempt_failed(self, error)
+        effort.pause(seconds())
 
     def _disconnected(self) -> UpstreamConnection | None:
         connection, self._connection = self._connection, None

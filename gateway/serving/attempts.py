@@ -7,12 +7,16 @@ from gateway.messages import Headers
 from gateway.policy.breaking import Outcome
 from gateway.policy.retrying import Failure, Fault
 from gateway.serving.attempt import Attempt, AttemptObserver
+from gateway.serving.effort import Effort
+from gateway.serving.faults import fault_of_unfinished
 from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
+from gateway.serving.spans import tell_attempt
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.tables import Backend, ProviderKey
-from gateway.telemetry.access_log import Tried
+from gateway.telemetry.exchange_record import Tried
+from gateway.telemetry.traces import AttemptSpan, Purpose, Trace
 
 OK = "ok"
 CANCELLED = "cancelled"
@@ -22,24 +26,51 @@ CANCELLED = "cancelled"
 class Attempts:
     """Who was asked for one request, and who still is."""
 
-    __slots__ = ("_begun", "_keeps_text", "_original", "_surroundings", "_upload", "running", "tried")
+    __slots__ = (
+        "_awaited",
+        "_begun",
+        "_effort",
+        "_first",
+        "_keeps_text",
+        "_original",
+        "_surroundings",
+        "_upload",
+        "hedge",
+        "running",
+        "tried",
+    )
 
     def __init__(
-        self, surroundings: Surroundings, original: Original, upload: Upload | None, *, keeps_text: bool
+        self,
+        surroundings: Surroundings,
+        original: Original,
+        effort: Effort,
+        upload: Upload | None,
+        *,
+        keeps_text: bool,
     ) -> None:
         """Begin with none.
 
+        :param effort: of the exchange that they are made for.
         :param upload: the body, where it is streamed through.
         :param keeps_text: a stream that breaks may have to be continued.
         """
         self._surroundings = surroundings
         self._original = original
+        self._effort = effort
         self._upload = upload
         self._keeps_text = keeps_text
+        self._awaited: Backend | None = None
+        """To be asked again after a wait."""
+        self._first: Backend | None = None
+        """Who was to be asked first."""
         self._begun: list[Attempt] = []
         self.running: list[Attempt] = []
+        self.hedge: Attempt | None = None
+        """The one that was made beside another; None once it is counted what it was good for."""
         self.tried: list[Tried] = []
-        """Every attempt that has ended, and every backend that was passed over, in that order, for the access log."""
+        """Every attempt that has ended, and every backend that was passed over, in that order; those that went well
+        only for the access log."""
 
     @property
     def number(self) -> int:
@@ -48,6 +79,11 @@ class Attempts:
         for attempt in self._begun:
             number += attempt.connections or 1
         return number
+
+    @property
+    def repeatable(self) -> bool:
+        """The request can be sent once more: nothing is gone of a body that is streamed through."""
+        return self._upload is None or not self._upload.spent
 
     def at(self, backend: Backend) -> int:
         """How many there were at this backend."""
@@ -72,21 +108,37 @@ class Attempts:
         :raises GatewayError: where the provider has no such operation; nothing was started then.
         """
         surroundings, original = self._surroundings, original or self._original
-        request = outgoing_request(original, backend, key)
-        answer = ProviderAnswer(backend, original, keeps_text=self._keeps_text, splice=splice)
-        attempt = Attempt(surroundings, request, answer, observer, self._upload)
-        budgets = surroundings.live.budgets
-        if self._begun and self.at(backend):
-            budgets.retry_sent(backend.name, now)
+        if self._first is None:
+            self._first = backend
+        elif splice is None and not self.running:
+            self._count_another(backend)
+        span = None if original.trace is None else self._span(original.trace, original, backend, splice)
+        request = outgoing_request(original, backend, key, span)
+        keeps_text = self._keeps_text and splice is None  # of a rest the client's text is known
+        answer = ProviderAnswer(backend, original, keeps_text=keeps_text, splice=splice)
+        attempt = Attempt(surroundings, request, answer, observer, self._effort, self._upload)
+        if self._awaited is backend:
+            self._awaited = None  # it is counted already
+        elif self._begun and self.at(backend):
+            surroundings.live.budgets.retry_sent(backend.name, now)
         else:
-            budgets.request_sent(backend.name, now)
+            surroundings.live.budgets.request_sent(backend.name, now)
         self._begun.append(attempt)
         self.running.append(attempt)
         attempt.start(now)
         return attempt
 
+    def will_repeat(self, backend: Backend, now: float) -> None:
+        """This backend is to be asked again after a wait.
+
+        It is counted now: a thousand requests that fail together do not wait together for a budget of a hundred.
+        """
+        self._surroundings.live.budgets.retry_sent(backend.name, now)
+        self._awaited = backend
+
     def passed_over(self, backend: Backend) -> None:
         """This backend was not even asked."""
+        self._first = self._first or backend
         self.tried.append(Tried(backend.provider, "", Fault.OPEN.value, None, 0.0))
         self._surroundings.metrics.attempted(backend.labels, Fault.OPEN.value)
 
@@ -113,8 +165,24 @@ class Attempts:
 
     def cancel_all(self) -> None:
         """Nobody wants any of them."""
+        self.keep_only(None)
+
+    def keep_only(self, winner: Attempt | None) -> None:
+        """This one has brought content first, and nobody wants what another one would."""
         for attempt in tuple(self.running):
-            self.cancel(attempt)
+            if attempt is not winner:
+                self.cancel(attempt)
+        if self.hedge is not None:
+            self._surroundings.metrics.hedged(self.hedge.backend.labels, won=self.hedge is winner)
+            self.hedge = None
+
+    def fail_all(self) -> None:
+        """There is no more time.  Who had all of it has failed; who came late, or was never asked, may not have."""
+        alone = self.number == 1
+        for attempt in tuple(self.running):
+            had_all = alone and not attempt.is_queued
+            fault = Fault.UNREACHABLE if attempt.is_queued else fault_of_unfinished(attempt.answer)
+            self.failed(attempt, Failure(fault), Outcome.FAILURE if had_all else Outcome.ABANDONED)
 
     def headers(self, shown: Attempt) -> Headers:
         """What a client is told of how its answer came about."""
@@ -123,13 +191,37 @@ class Attempts:
             (b"x-llmgateway-backend", shown.backend.provider.encode()),
         ]
 
+    def _count_another(self, backend: Backend) -> None:
+        """The one before has not answered; neither a hedge nor the rest of a stream is begun here."""
+        if self.at(backend):
+            self._surroundings.metrics.retried(backend.labels)
+        elif backend is not self._first:
+            self._surroundings.metrics.fell_back(backend.labels)
+
+    def _span(
+        self, trace: Trace, original: Original, backend: Backend, splice: StreamSplice | None
+    ) -> AttemptSpan:
+        if splice is not None:
+            purpose = Purpose.CONTINUATION
+        elif self.running:
+            purpose = Purpose.HEDGE
+        elif self.at(backend):
+            purpose = Purpose.RETRY
+        else:
+            purpose = Purpose.FALLBACK if self._begun else Purpose.FIRST
+        return trace.attempt(purpose, original.operation, original.sent_model(backend))
+
     def _end(self, attempt: Attempt, outcome: str, status: int | None) -> float:
         """Count it, and tell what time it is."""
         self.running.remove(attempt)
         surroundings, backend = self._surroundings, attempt.backend
         now = surroundings.sweep.seconds()
-        if surroundings.access_log is not None:
-            seconds = round(now - attempt.started, 3)
-            self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds))
+        if surroundings.access_log is not None or outcome != OK:
+            # To the millisecond, at a third of what `round` costs.
+            seconds = int((now - attempt.started) * 1e3 + 0.5) / 1e3
+            after = int((attempt.started - self._begun[0].started) * 1e3 + 0.5) / 1e3
+            self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds, after))
         surroundings.metrics.attempted(backend.labels, outcome)
+        if attempt.span is not None:
+            tell_attempt(attempt, attempt.span, outcome, status, now)
         return now

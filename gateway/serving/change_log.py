@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from twisted.logger import Logger
 
 from gateway.resources import Problem
 from gateway.serving.status import NOTHING_TO_SERVE
 from gateway.snapshot.differing import changes, in_words
 from gateway.snapshot.generations import Generation
-from gateway.telemetry.metrics import ReloadResult
+from gateway.telemetry.reloads import ReloadResult
 
 
 class ChangeLog:
@@ -16,12 +18,14 @@ class ChangeLog:
 
     _log = Logger()
 
-    def __init__(self, conf: str) -> None:
+    def __init__(self, conf: str, *, keeps_content: bool = False) -> None:
         """Start with nothing told.
 
         :param conf: what the folder is called.
+        :param keeps_content: there is a capture log.
         """
         self._conf = conf
+        self._keeps_content = keeps_content
         self._last: Generation | None = None
 
     def tell(self, generation: Generation, result: ReloadResult) -> None:
@@ -29,19 +33,37 @@ class ChangeLog:
         known = frozenset(self._last.problems) if self._last is not None else frozenset[Problem]()
         for problem in generation.problems:
             if problem.severity == "error":
-                self._log.error("{problem}", problem=str(problem))
+                self._tell_problem(self._log.error, problem)
             elif problem not in known:
-                self._log.warn("{problem}", problem=str(problem))
+                self._tell_problem(self._log.warn, problem)
         for name in sorted(generation.stale):
             self._log.warn("tenant {name} goes on with its last good configuration", name=name)
         for name in sorted(generation.missing):
             self._log.error("tenant {name} is not served: its files were never good", name=name)
+        for name in _opened(self._last, generation):
+            self._log.warn("tenant {name} has no clients any more: ANYBODY may ask for its hosts", name=name)
+        for name in () if self._keeps_content else _newly_captured(self._last, generation):
+            self._log.warn(
+                "tenant {name} wants its exchanges kept: start with --capture-log for that", name=name
+            )
         if not generation.problems and not any(
             len(table.routes) for table in generation.snapshot.tenants.values()
         ):
             self._log.warn("{conf}: {problem}", conf=self._conf, problem=NOTHING_TO_SERVE)
         self._tell_differences(generation, result)
         self._last = generation
+
+    def _tell_problem(self, tell: Callable[..., None], problem: Problem) -> None:
+        place = problem.position
+        tell(
+            "{problem}",
+            problem=str(problem),
+            tenant=problem.tenant or "",
+            file=place.file,
+            line=place.line,
+            column=place.column,
+            field=problem.path,
+        )
 
     def _tell_differences(self, generation: Generation, result: ReloadResult) -> None:
         # At a start everything is new, and nobody wants to read it all.
@@ -53,5 +75,25 @@ class ChangeLog:
             hosts=generation.snapshot.hosts,
             tenants=len(generation.snapshot.tenants),
             words=words,
-            changes=found,
+            changes=[
+                {"tenant": each.tenant, "how": each.how, "details": list(each.details)} for each in found
+            ],
         )
+
+
+def _opened(before: Generation | None, after: Generation) -> Iterator[str]:
+    """The tenants that only their clients could reach, and now anybody can."""
+    for name, state in after.tenants.items():
+        was = before.tenants.get(name) if before is not None else None
+        if was is None or was.good is None or state.good is None:
+            continue
+        if was.good.is_identified and not state.good.is_identified:
+            yield name
+
+
+def _newly_captured(before: Generation | None, after: Generation) -> Iterator[str]:
+    """The tenants that want their exchanges kept, and did not before."""
+    running = before.snapshot.tenants if before is not None else {}
+    for name, table in after.snapshot.tenants.items():
+        if table.capture is not None and (name not in running or running[name].capture is None):
+            yield name

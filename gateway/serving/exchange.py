@@ -9,59 +9,59 @@ in one is caught by the wire, which calls `break_down`: it ends its exchange, an
 
 from __future__ import annotations
 
-import msgspec
-
-from gateway.dialects.dialect import AnswerFacts
 from gateway.dialects.envelope import Envelope, open_body
 from gateway.dialects.operations import Operation
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
+from gateway.serving.acquaintance import HeadReading, acquaintance_with
 from gateway.serving.answer import Answer
+from gateway.serving.capturing import CapturedAnswer
+from gateway.serving.effort import Effort
 from gateway.serving.mirroring import Mirrors
 from gateway.serving.models import models_body
 from gateway.serving.outgoing import Original
 from gateway.serving.pursuit import Pursuit
 from gateway.serving.recognition import client_of
 from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, route_of, rule_of
-from gateway.serving.scrubbing import holds_secret
+from gateway.serving.settling import settle
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.clients import KnownClient
 from gateway.snapshot.matching import sticky_value
-from gateway.snapshot.tables import Backend, RouteTable, RuleTable, SeriesLabels
-from gateway.telemetry.access_log import ExchangeRecord
-from gateway.telemetry.metrics import NO_ROUTE
+from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
 from gateway.telemetry.outcomes import Outcome, outcome_of_error
+from gateway.telemetry.traces import Trace
 from gateway.wire.downstream import DownstreamConnection
 
 _ASK_FOR_MODELS = (Operation.MODELS, Operation.MODEL)
-
-ANONYMOUS = ""
-"""The `client` that nobody knows."""
 
 
 class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "_answer",
-        "_chunks",
-        "_client",
-        "_connection",
-        "_envelope",
-        "_error",
-        "_head",
         "_mirrors",
-        "_operation",
-        "_pursuit",
-        "_received_bytes",
-        "_request_id",
-        "_route",
-        "_rule",
+        "_reading",
         "_settled",
-        "_started",
         "_surroundings",
-        "_upload",
+        "answer",
+        "captured",
+        "chunks",
+        "client",
+        "connection",
+        "effort",
+        "envelope",
+        "error",
+        "head",
+        "operation",
+        "pursuit",
+        "received_bytes",
+        "request_id",
+        "route",
+        "rule",
+        "started",
+        "trace",
+        "upload",
     )
 
     def __init__(
@@ -74,70 +74,110 @@ class Exchange:
     ) -> None:
         self._surroundings = surroundings
         self._mirrors = mirrors
-        self._head = head
-        self._connection = connection
-        self._request_id = request_id
-        self._answer = Answer(connection, request_id)
-        self._started = surroundings.sweep.seconds()
-        self._client: KnownClient | None = None
-        self._route: RouteTable | None = None
-        self._rule: RuleTable | None = None
-        self._operation: Operation | None = None
-        self._chunks: list[bytes] = []
-        self._received_bytes = 0
-        self._envelope: Envelope | None = None
-        self._upload: Upload | None = None
-        self._pursuit: Pursuit | None = None
-        self._error: GatewayError | None = None
+        self.head = head
+        self.connection = connection
+        self.request_id = request_id
+        self.answer = Answer(connection, request_id)
+        self.captured: CapturedAnswer | None = None
+        """The answer, where it is kept."""
+        self.started = surroundings.sweep.seconds()
+        self.effort = Effort(self.started)
+        self.client: KnownClient | None = None
+        self._reading: HeadReading | None = None
+        """None where the head was refused."""
+        self.route: RouteTable | None = None
+        self.rule: RuleTable | None = None
+        self.operation: Operation | None = None
+        self.chunks: list[bytes] = []
+        self.received_bytes = 0
+        self.envelope: Envelope | None = None
+        self.upload: Upload | None = None
+        self.pursuit: Pursuit | None = None
+        self.error: GatewayError | None = None
         self._settled = False
+        tracer = surroundings.tracing.tracer
+        self.trace: Trace | None = None
+        """None where there is no tracing."""
+        if tracer is not None:
+            self.trace = tracer.begin(head, surroundings.wall_clock() - self.started)
+        if surroundings.metrics.gen_ai.generations:
+            self.effort.reads = []
         surroundings.metrics.in_flight += 1
 
     # -- the head, the snapshot, the tenant, the route -------------------------------------------------
 
     def head_received(self) -> None:
         """Begin: find out from the head alone whose request this is and whether its body is wanted."""
-        head, connection, surroundings = self._head, self._connection, self._surroundings
+        head, connection, surroundings = self.head, self.connection, self._surroundings
         try:
-            snapshot = surroundings.current.snapshot
-            self._client = client = client_of(snapshot, head, connection, surroundings.wall_clock)
-            self._route = route_of(snapshot, head, connection.listener, surroundings.via, client)
-            if snapshot is not None:
-                self._answer.tells_more = snapshot.settings.attempt_headers is not False
-            self._operation = operation_of_head(head)
-            if self._operation in _ASK_FOR_MODELS:
-                self._answer_models(self._route, self._operation)
+            snapshot, known = surroundings.current.snapshot, acquaintance_with(connection)
+            self.client = client = client_of(snapshot, head, connection, known, surroundings.wall_clock)
+            reading = known.reading
+            if reading is None or not reading.holds(snapshot, client, head):
+                reading = known.reading = self._read_head(snapshot, client)
+            self._reading = reading
+            self.route = reading.route
+            self.operation = operation = reading.operation
+            if reading.capture is not None and surroundings.chance() < reading.capture.share:
+                self.answer = self.captured = CapturedAnswer(connection, self.request_id, reading.capture)
+            self.answer.tells_more = reading.tells_more
+            if operation in _ASK_FOR_MODELS:
+                self._answer_models(reading.route, operation)
                 return
-            if passes_through(self._operation, head):
-                self._upload = Upload(connection, chunked=head.body_length is None)
-                self._pursue(self._operation)
+            if reading.passes_through:
+                self.upload = Upload(connection, chunked=head.body_length is None)
+                self._pursue(operation)
             connection.accept_body()
         except GatewayError as error:
             self._refuse(error)
+        self.effort.pause(surroundings.sweep.seconds())
+
+    def _read_head(self, snapshot: Snapshot | None, client: KnownClient | None) -> HeadReading:
+        head, surroundings = self.head, self._surroundings
+        self.route = route = route_of(snapshot, head, self.connection.listener, surroundings.via, client)
+        assert snapshot is not None
+        operation = operation_of_head(head)
+        return HeadReading(
+            identity=snapshot.identity,
+            values=head.values,
+            client=client,
+            tells_more=snapshot.settings.attempt_headers is not False,
+            route=route,
+            operation=operation,
+            passes_through=passes_through(operation, head),
+            capture=snapshot.tenants[route.tenant].capture if surroundings.capture_log is not None else None,
+        )
 
     def _answer_models(self, route: RouteTable, operation: Operation) -> None:
-        body = models_body(route, operation, self._head.path)
-        self._connection.accept_body()
-        self._answer.respond(200, [(b"content-type", b"application/json")], body)
+        body = models_body(route, operation, self.head.path)
+        self.connection.accept_body()
+        self.answer.respond(200, [(b"content-type", b"application/json")], body)
         self._settle(Outcome.OK)
 
     def body_received(self, data: bytes) -> None:
-        self._received_bytes += len(data)
-        if self._upload is not None:
-            self._upload.received(data)
-        else:
-            self._chunks.append(data)
+        self.received_bytes += len(data)
+        if self.upload is None:
+            self.chunks.append(data)
+            return
+        effort, seconds = self.effort, self._surroundings.sweep.seconds
+        effort.begin(seconds())
+        self.upload.received(data)
+        effort.pause(seconds())
 
     def body_ended(self) -> None:
-        if self._upload is not None:
-            self._upload.ended()
+        if self.upload is not None:
+            self.upload.ended()
             return
+        effort, seconds = self.effort, self._surroundings.sweep.seconds
+        effort.since = seconds()
         try:
-            self._envelope = open_body(b"".join(self._chunks))
-            self._chunks.clear()
-            self._operation = operation_of_body(self._operation, self._head, self._envelope)
-            self._pursue(self._operation)
+            self.envelope = open_body(b"".join(self.chunks))
+            self.chunks.clear()
+            self.operation = operation_of_body(self.operation, self.head, self.envelope)
+            self._pursue(self.operation)
         except GatewayError as error:
             self._refuse(error)
+        effort.pause(seconds())
 
     def request_failed(self, error: GatewayError) -> None:
         """The body went wrong on its way in."""
@@ -147,28 +187,39 @@ class Exchange:
 
     def _pursue(self, operation: Operation | None) -> None:
         """Find the rule, take a backend's turn, and leave the rest to the pursuit."""
-        assert self._route is not None
-        assert operation is not None
-        surroundings, head, connection, client = (
+        surroundings, head, connection, reading = (
             self._surroundings,
-            self._head,
-            self._connection,
-            self._client,
+            self.head,
+            self.connection,
+            self._reading,
         )
-        self._rule = rule = rule_of(self._route, head, connection.listener, client, self._envelope)
+        assert reading is not None
+        assert operation is not None
+        self.rule = rule = reading.rule or self._find_rule(reading)
         sticky = None
         if rule.sticky is not None:
-            sticky = sticky_value(rule.sticky, head, client, connection.address)
+            sticky = sticky_value(rule.sticky, head, self.client, connection.address)
         chosen = surroundings.live.turns.take(rule, sticky)
-        original = Original(head, operation, self._envelope, self._request_id, surroundings.via)
-        self._pursuit = Pursuit(surroundings, original, rule, chosen, self._answer, self, self._upload)
-        self._pursuit.start()
-        if rule.mirror is not None and self._envelope is not None:
+        trace = self.trace
+        heads = reading.heads if trace is None else reading.traced_heads
+        original = Original(head, operation, self.envelope, self.request_id, surroundings.via, heads, trace)
+        self.pursuit = Pursuit(
+            surroundings, original, rule, chosen, self.answer, self, self.effort, self.upload
+        )
+        self.pursuit.start()
+        if rule.mirror is not None and self.envelope is not None:
             self._mirrors.consider(original, rule.mirror)
+
+    def _find_rule(self, reading: HeadReading) -> RuleTable:
+        listener = self.connection.listener
+        rule = rule_of(reading.route, self.head, listener, self.client, self.envelope)
+        if not reading.route.reads_bodies:
+            reading.rule = rule
+        return rule
 
     def pursuit_ended(self, outcome: Outcome, error: GatewayError | None) -> None:
         """The client has been told all that it will be."""
-        self._error = error
+        self.error = error
         self._settle(outcome)
 
     # -- the client's side -----------------------------------------------------------------------------
@@ -176,118 +227,40 @@ class Exchange:
     def client_left(self) -> None:
         if self._settled:
             return
-        if self._pursuit is not None:
-            self._pursuit.client_left()
+        if self.pursuit is not None:
+            self.pursuit.client_left()
         else:
             self._settle(Outcome.CLIENT_LEFT)
 
     def client_full(self) -> None:
-        if self._pursuit is not None:
-            self._pursuit.client_full()
+        if self.pursuit is not None:
+            self.pursuit.client_full()
 
     def client_drained(self) -> None:
-        if self._pursuit is not None:
-            self._pursuit.client_drained()
+        if self.pursuit is not None:
+            self.pursuit.client_drained()
 
     # -- settle ----------------------------------------------------------------------------------------
 
     def _refuse(self, error: GatewayError) -> None:
-        if self._pursuit is not None:
-            self._pursuit.abandon()
-        self._error = error
-        begun = self._answer.begun
-        self._answer.refuse(error)
+        if self.pursuit is not None:
+            self.pursuit.abandon()
+        self.error = error
+        begun = self.answer.begun
+        self.answer.refuse(error)
         self._settle(outcome_of_error(error, begun=begun))
 
     def break_down(self) -> None:
         """The gateway itself has failed, as the log says: end the exchange as far as it has not."""
         if not self._settled:
             self._refuse(GatewayError("internal_error", "The gateway failed at this request."))
-        elif self._pursuit is not None:
-            self._pursuit.abandon()
+        elif self.pursuit is not None:
+            self.pursuit.abandon()
 
     def _settle(self, outcome: Outcome) -> None:
-        """Count the exchange, once, however it ended."""
+        """Tell how it ended, once."""
         self._settled = True
-        surroundings, pursuit = self._surroundings, self._pursuit
-        surroundings.metrics.in_flight -= 1
-        seconds = surroundings.sweep.seconds() - self._started
-        code = 499 if outcome is Outcome.CLIENT_LEFT else self._answer.status
-        if pursuit is not None:
-            facts, labels = pursuit.facts(), pursuit.backend.labels
-        else:
-            facts, labels = AnswerFacts(), self._refused_labels()
-        if self._upload is not None:
-            # The model stands in a body that nobody has read.
-            labels = msgspec.structs.replace(labels, model="")
-        client = self._client.name if self._client is not None else ANONYMOUS
-        surroundings.metrics.series(labels, client).finished(code, outcome, seconds, facts.usage)
-        if surroundings.access_log is not None:
-            surroundings.access_log.write(self._record(labels, code, outcome, seconds, facts))
+        self._surroundings.metrics.in_flight -= 1
+        settle(self, self._surroundings, outcome)
         # A pursuit and its owner know each other: let go, so that both are freed without the collector.
-        self._pursuit = None
-
-    def _refused_labels(self) -> SeriesLabels:
-        if self._route is None:
-            if self._client is None:
-                return NO_ROUTE
-            return msgspec.structs.replace(NO_ROUTE, tenant=self._client.tenant)
-        return SeriesLabels(
-            tenant=self._route.tenant,
-            route=self._route.name,
-            rule=self._rule.name if self._rule is not None else "",
-            provider="",
-            model="",
-        )
-
-    def _record(
-        self, labels: SeriesLabels, code: int, outcome: Outcome, seconds: float, facts: AnswerFacts
-    ) -> ExchangeRecord:
-        head, answer, error, envelope = self._head, self._answer, self._error, self._envelope
-        pursuit, asked, sent = self._pursuit, None, None
-        backend = pursuit.backend if pursuit is not None else None
-        content_at = pursuit.content_at if pursuit is not None else None
-        if envelope is not None:
-            asked = envelope.model
-            if backend is not None:
-                sent = envelope.model_to_send(backend.model, backend.overrides_model)
-        return ExchangeRecord(
-            request_id=self._request_id.decode(),
-            tenant=labels.tenant,
-            client=self._client.name if self._client is not None else ANONYMOUS,
-            route=labels.route,
-            rule=labels.rule,
-            provider=labels.provider,
-            provider_host=backend.provider_host if backend is not None else "",
-            method=head.method.decode(),
-            path=head.path.decode("latin-1"),
-            host=head.host,
-            peer=self._connection.peer,
-            listener=self._connection.listener,
-            code=code,
-            outcome=outcome,
-            error=error.code if error is not None else "",
-            asked_model=asked or "",
-            sent_model=sent or "",
-            answered_model=_without_secrets(facts.answered_model or "", backend),
-            request_prompt_tokens=facts.usage.input if facts.usage is not None else None,
-            request_completion_tokens=facts.usage.output if facts.usage is not None else None,
-            stream=answer.is_stream,
-            bytes_in=self._received_bytes,
-            bytes_out=answer.body_bytes,
-            duration_ms=round(seconds * 1000, 3),
-            time_to_head_ms=round(
-                (content_at - self._started if content_at is not None else seconds) * 1000, 3
-            )
-            if answer.begun
-            else None,
-            attempts=pursuit.attempts.number if pursuit is not None else 0,
-            tried=pursuit.attempts.tried if pursuit is not None else [],
-            provider_request_id=((pursuit and pursuit.provider_request_id) or b"").decode("latin-1"),
-            detail=(error.detail or error.message) if error is not None else "",
-        )
-
-
-def _without_secrets(text: str, backend: Backend | None) -> str:
-    """A provider's word for the log, unless it repeats what it must not."""
-    return text if backend is None or not holds_secret([(b"", text.encode())], backend.secrets) else ""
+        self.pursuit = None

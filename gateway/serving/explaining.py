@@ -175,11 +175,12 @@ def _done(edit: HeaderEdit) -> str:
 
 
 def _planned(request: OutgoingRequest) -> PlannedRequest:
-    backend = request.backend
+    head = request.head
+    backend = head.backend
     return PlannedRequest(
         to=f"{backend.destination}{_tls_of(backend)}",
-        method=request.method.decode(),
-        target="(hidden)" if backend.path_is_hidden else request.target.decode("latin-1"),
+        method=head.method.decode(),
+        target="(hidden)" if backend.path_is_hidden else head.target.decode("latin-1"),
         headers=tuple(
             (name, "(hidden)" if isinstance(value, Secret) else value)
             for name, value in request.header_lines()

@@ -41,6 +41,13 @@ def failure_of_answer(answer: ProviderAnswer, wall_clock: float) -> Failure:
     return Failure(Fault.STATUS, status, error.standard_code, told)
 
 
+def fault_of_unfinished(answer: ProviderAnswer) -> Fault:
+    """What is wrong with an answer for which there was no more time."""
+    if not answer.status:
+        return Fault.SILENT
+    return Fault.STALLED if answer.has_content else Fault.NO_CONTENT
+
+
 def cut_short() -> GatewayError:
     """The error of ours for an answer that ended properly and is less than it should be."""
     message = "The provider's answer ended before it was whole."

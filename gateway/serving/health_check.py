@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from gateway.errors import GatewayError
 from gateway.messages import Headers, ResponseHead, Timeouts
-from gateway.serving.outgoing import OutgoingRequest
+from gateway.serving.outgoing import OutgoingRequest, outgoing_head
 from gateway.snapshot.tables import HealthCheck, ProviderKey
 from gateway.telemetry.outcomes import CheckResult
 from gateway.wire.pool import Connect
@@ -142,15 +142,9 @@ def check_request(check: HealthCheck, key: ProviderKey) -> bytes:
     if check.body is not None:
         passed.append(_JSON)
     body = check.body or b""
-    return OutgoingRequest(
-        method=b"GET" if check.body is None else b"POST",
-        target=check.target,
-        backend=check.backend,
-        key=key,
-        passed=passed,
-        body=body,
-        body_length=len(body),
-    ).wire_bytes()
+    method = b"GET" if check.body is None else b"POST"
+    head = outgoing_head(method, check.target, check.backend, passed)
+    return OutgoingRequest(head, key, [], body, len(body)).wire_bytes()
 
 
 def _in_words(error: GatewayError) -> str:

@@ -16,7 +16,7 @@ _TELLING = (
 
 
 class LastWord:
-    """What has failed so far for one request; it is made for the first failure."""
+    """What has failed so far for one request."""
 
     __slots__ = ("_error", "_fault", "refused")
 
@@ -25,6 +25,11 @@ class LastWord:
         """The last one to which a provider answered with an error."""
         self._fault = Fault.OPEN
         self._error: GatewayError | None = None
+
+    @property
+    def has_something(self) -> bool:
+        """Something has failed, not only been passed over."""
+        return self.refused is not None or self._error is not None
 
     def note(self, fault: Fault, error: GatewayError) -> None:
         """An attempt has brought no answer."""

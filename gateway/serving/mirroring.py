@@ -10,20 +10,27 @@ from gateway.errors import GatewayError
 from gateway.policy.breaking import Outcome
 from gateway.policy.retrying import Failure, Fault
 from gateway.serving.attempt import Attempt
+from gateway.serving.effort import Effort
 from gateway.serving.faults import failure_of_answer, failure_of_error, verdict_on
 from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
+from gateway.serving.spans import tell_attempt
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.tables import Backend, Mirror
+from gateway.telemetry.traces import AttemptSpan, Purpose
 
 MOST_COPIES = 256
 """At one time; further requests are not copied.  A backend that is slow must not fill the memory."""
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of the bodies of all copies together, but for one that is longer by itself.  Each is held some three times: as it
+came, as it goes out, and as much of that as the backend has not taken."""
 
 COPY_SECONDS = 300.0
 """How long a copy may take, where its backend sets no `request`."""
 
 SKIPPED = "skipped"
-"""There were too many at that time."""
+"""There were too many at that time, or too large ones."""
 
 
 class Mirrors:
@@ -32,6 +39,8 @@ class Mirrors:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self.running: set[Copy] = set()
+        self.running_bytes = 0
+        """Of their bodies."""
 
     def consider(self, original: Original, mirror: Mirror) -> None:
         """Copy this request, if it is one of the share."""
@@ -46,25 +55,42 @@ class Mirrors:
         if key is None:
             surroundings.metrics.mirrored(backend.labels, Fault.OPEN.value)
             return
-        if len(self.running) >= MOST_COPIES:
+        assert original.envelope is not None
+        size = len(original.envelope.body)
+        if self.running and (len(self.running) >= MOST_COPIES or self.running_bytes + size > MOST_BYTES):
             surroundings.metrics.mirrored(backend.labels, SKIPPED)
             return
         try:
-            request = outgoing_request(original, backend, key)
+            request = outgoing_request(original, backend, key, _span(original, backend))
         except GatewayError:
             return  # the mirror has no such operation
-        copy = Copy(surroundings, self)
+        copy = Copy(surroundings, self, size)
         answer = ProviderAnswer(backend, original, keeps_text=False)
         self.running.add(copy)
-        copy.begin(Attempt(surroundings, request, answer, copy), now)
+        self.running_bytes += size
+        copy.begin(Attempt(surroundings, request, answer, copy, Effort()), now)
+
+    def ended(self, copy: Copy) -> None:
+        """It needs no more room."""
+        if copy in self.running:
+            self.running.remove(copy)
+            self.running_bytes -= copy.size
+
+
+def _span(original: Original, backend: Backend) -> AttemptSpan | None:
+    if original.trace is None:
+        return None
+    return original.trace.attempt(Purpose.MIRROR, original.operation, original.sent_model(backend))
 
 
 class Copy:
     """One copied request."""
 
-    def __init__(self, surroundings: Surroundings, mirrors: Mirrors) -> None:
+    def __init__(self, surroundings: Surroundings, mirrors: Mirrors, size: int) -> None:
         self._surroundings = surroundings
         self._mirrors = mirrors
+        self.size = size
+        """Of its body, in bytes."""
         self._until = 0.0
 
     def begin(self, attempt: Attempt, now: float) -> None:
@@ -101,8 +127,11 @@ class Copy:
 
     def _end(self, verdict: Outcome, outcome: str) -> None:
         surroundings, attempt = self._surroundings, self._attempt
+        now = surroundings.sweep.seconds()
         surroundings.sweep.forget(self)
-        self._mirrors.running.discard(self)
-        attempt.conclude(verdict, surroundings.sweep.seconds())
+        self._mirrors.ended(self)
+        attempt.conclude(verdict, now)
         attempt.cancel()
+        if attempt.span is not None:
+            tell_attempt(attempt, attempt.span, outcome, attempt.answer.status or None, now)
         surroundings.metrics.mirrored(attempt.backend.labels, outcome)

@@ -12,8 +12,8 @@ OWNER = "llmgateway"
 
 
 def models_of(route: RouteTable) -> list[str]:
-    """Every model that some rule of the route asks for, in the order written."""
-    backends = (backend for rule in route.rules for backend in rule.backends)
+    """Every model that some rule of the route may ask for, fallbacks included, in the order written."""
+    backends = (backend for rule in route.rules for backend in (*rule.backends, *rule.fallback))
     return list(dict.fromkeys(backend.model for backend in backends if backend.model is not None))
 
 

@@ -14,6 +14,8 @@ from gateway.dialects.envelope import Envelope
 from gateway.dialects.operations import Operation
 from gateway.messages import Headers, RequestHead, Secret
 from gateway.snapshot.tables import Backend, ProviderKey
+from gateway.telemetry.trace_context import TRACEPARENT, TRACESTATE
+from gateway.telemetry.traces import AttemptSpan, Trace
 
 VIA_NAME = b"llmgateway-"
 """How gateways of this kind call themselves in `Via`, with a name of their own behind it."""
@@ -53,6 +55,9 @@ _OURS = {
     b"x-request-id",
 }
 
+_OF_TRACES = frozenset((TRACEPARENT, TRACESTATE))
+"""Where there is tracing each request has its own."""
+
 _NOT_FORWARDED = _CREDENTIALS | _OF_THE_CONNECTION | _OF_THE_WAY | _OURS
 
 _NOT_FORWARDED_PREFIXES = (b"x-forwarded-", b"x-amz-", b"x-envoy-", b"x-llmgateway-", b"sec-websocket-")
@@ -73,47 +78,75 @@ _CREDENTIAL_PARAMETERS = {
 
 _VERDICTS_KEPT = 1024
 
+_line = b"%b: %b\r\n".__mod__
+"""A header as it is sent."""
 
-class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
-    """A request to one backend, secrets still wrapped."""
+
+class OutgoingHead(msgspec.Struct, frozen=True, gc=False):
+    """What the heads of like requests to one backend have in common."""
 
     method: bytes
     target: bytes
     """Path and query."""
     backend: Backend
-    key: ProviderKey
-    """Gives Host, authentication and the headers of configuration."""
+    """Has the headers of configuration."""
     passed: Headers
     """What is sent beside those."""
+    request_line: bytes
+    """As it is sent, with its CRLF."""
+    passed_lines: bytes
+    """As they are sent, each with its CRLF."""
+
+    def __repr__(self) -> str:
+        # The path may come from outside, and headers are the client's.
+        return f"OutgoingHead(method={self.method!r}, backend={self.backend!r})"
+
+
+class OutgoingRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request to one backend, secrets still wrapped."""
+
+    head: OutgoingHead
+    key: ProviderKey
+    """Gives Host, authentication and the headers of configuration."""
+    own: Headers
+    """What no other request says."""
     body: bytes | None
     """None where the body follows as a stream."""
     body_length: int | None
     """In bytes; None where it is streamed in chunks."""
+    span: AttemptSpan | None = None
+    """What this is in a trace; None where there is no tracing."""
+
+    def __repr__(self) -> str:
+        # Parameters in the body may come from outside.
+        return f"OutgoingRequest(head={self.head!r}, key={self.key!r}, body_length={self.body_length!r})"
 
     def wire_bytes(self) -> bytes:
         """The request as it is sent.  Reveals the backend's secrets."""
-        lines = b"\r\n".join([b": ".join(header) for header in self.passed])
+        head = self.head
         if self.body_length is None:
             framing = b"transfer-encoding: chunked"
         else:
             framing = b"content-length: %d" % self.body_length
-        return b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b\r\n\r\n%b" % (
-            self.method,
-            self.target,
+        return b"%b%b%b%b%b%b\r\n\r\n%b" % (
+            head.request_line,
             self.key.head_lines,
-            lines,
-            self.backend.added_lines,
+            head.passed_lines,
+            head.backend.added_lines,
+            b"".join(map(_line, self.own)),
             framing,
             self.body or b"",
         )
 
     def header_lines(self) -> list[tuple[str, str | Secret]]:
         """Every header for people to read; values that the backend and its rule set stay wrapped."""
+        backend = self.head.backend
         return [
-            ("host", self.backend.authority),
-            *((name.decode(), value) for name, value in self.backend.headers),
-            *((name.decode(), value.decode("latin-1")) for name, value in self.passed),
-            *((name.decode(), value) for name, value in self.backend.added),
+            ("host", backend.authority),
+            *((name.decode(), value) for name, value in backend.headers),
+            *((name.decode(), value.decode("latin-1")) for name, value in self.head.passed),
+            *((name.decode(), value) for name, value in backend.added),
+            *((name.decode(), value.decode("latin-1")) for name, value in self.own),
         ]
 
 
@@ -127,6 +160,20 @@ class Original(msgspec.Struct, frozen=True, gc=False):
     request_id: bytes
     via: bytes
     """Our own name for `Via`."""
+    heads: dict[Backend, OutgoingHead] = msgspec.field(default_factory=dict)
+    """What has been made of this head, or of one like it, so far."""
+    trace: Trace | None = None
+    """None where there is no tracing: the headers of a client's go on as they are."""
+
+    def __repr__(self) -> str:
+        # The head has the client's key.
+        return f"Original(operation={self.operation!r}, request_id={self.request_id!r})"
+
+    def sent_model(self, backend: Backend) -> str | None:
+        """What this backend is asked for; None where nobody says, or nobody has read it."""
+        if self.envelope is None:
+            return None
+        return self.envelope.model_to_send(backend.model, backend.overrides_model)
 
     def wants_stream(self, backend: Backend) -> bool:
         """Tell whether the client waits for a stream, if this backend answers it."""
@@ -135,48 +182,64 @@ class Original(msgspec.Struct, frozen=True, gc=False):
         return self.envelope.stream or (self.envelope.stream is None and backend.stream is True)
 
 
-def outgoing_request(original: Original, backend: Backend, key: ProviderKey) -> OutgoingRequest:
+def outgoing_request(
+    original: Original, backend: Backend, key: ProviderKey, span: AttemptSpan | None = None
+) -> OutgoingRequest:
     """Build the request for one backend.
 
     :param key: one of the backend's.
+    :param span: what it is in a trace; None where there is no tracing.
     :raises GatewayError: where the provider has no such operation.
     """
-    head, operation, envelope = original.head, original.operation, original.envelope
-    dialect = backend.dialect
-    target = dialect.upstream_path(backend.path, operation, head.path)
-    query = without_credentials(head.query) if head.query else b""
-    if query:
-        target += (b"&" if b"?" in target else b"?") + query
+    head = original.heads.get(backend)
+    if head is None:
+        head = original.heads[backend] = _head_for(original, backend)
+    envelope = original.envelope
     if envelope is None:
-        passed = forwarded_headers(head, backend.header_names)
-        body, length = None, head.body_length
+        body, length = None, original.head.body_length
     else:
-        # Whatever the client called its body (curl's default is a form), it is JSON.
-        passed = forwarded_headers(head, backend.header_names_beside_json)
-        passed.append((b"content-type", b"application/json"))
-        body = dialect.upstream_body(
+        body = backend.dialect.upstream_body(
             envelope,
-            operation,
+            original.operation,
             model=backend.model,
             overrides_model=backend.overrides_model,
             stream=backend.stream,
             parameters=backend.parameters,
         )
         length = len(body)
-    passed += (
-        (b"accept-encoding", b"identity"),
-        (b"x-request-id", original.request_id),
-        (b"via", _via(head, original.via)),
-    )
-    return OutgoingRequest(
-        method=head.method,
+    own = [(b"x-request-id", original.request_id)]
+    if span is not None:
+        own += span.headers(backend.header_names)
+    return OutgoingRequest(head, key, own, body, length, span)
+
+
+def outgoing_head(method: bytes, target: bytes, backend: Backend, passed: Headers) -> OutgoingHead:
+    """Make what like requests have in common."""
+    return OutgoingHead(
+        method=method,
         target=target,
         backend=backend,
-        key=key,
         passed=passed,
-        body=body,
-        body_length=length,
+        request_line=b"%b %b HTTP/1.1\r\n" % (method, target),
+        passed_lines=b"".join(map(_line, passed)),
     )
+
+
+def _head_for(original: Original, backend: Backend) -> OutgoingHead:
+    head = original.head
+    target = backend.dialect.upstream_path(backend.path, original.operation, head.path)
+    query = without_credentials(head.query) if head.query else b""
+    if query:
+        target += (b"&" if b"?" in target else b"?") + query
+    ours = frozenset() if original.trace is None else _OF_TRACES
+    if original.envelope is None:
+        passed = forwarded_headers(head, backend.header_names | ours)
+    else:
+        # Whatever the client called its body (curl's default is a form), it is JSON.
+        passed = forwarded_headers(head, backend.header_names_beside_json | ours)
+        passed.append((b"content-type", b"application/json"))
+    passed += (b"accept-encoding", b"identity"), (b"via", _via(head, original.via))
+    return outgoing_head(head.method, target, backend, passed)
 
 
 def forwarded_headers(head: RequestHead, replaced: frozenset[bytes]) -> Headers:

@@ -6,6 +6,7 @@ Heads, comments and heartbeats count for nothing here: what a user waits for doe
 from __future__ import annotations
 
 from gateway.errors import GatewayError, Progress
+from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.outgoing import Original
 from gateway.snapshot.tables import Backend, RuleTable
@@ -17,7 +18,7 @@ DRAIN_SECONDS = 300.0
 class Patience:
     """The times at which something happens to a request as a whole."""
 
-    __slots__ = ("_comment_at", "_deadline", "_hedge_at", "_keep_alive")
+    __slots__ = ("_comment_at", "_deadline", "_hedge_at", "_keep_alive", "_told")
 
     def __init__(self, original: Original, rule: RuleTable, chosen: Backend, now: float) -> None:
         """Begin to wait.
@@ -31,6 +32,8 @@ class Patience:
         self._hedge_at = now + hedge if hedge is not None and original.envelope is not None else None
         comments = self._keep_alive is not None and original.wants_stream(chosen)
         self._comment_at = now + self._keep_alive if comments and self._keep_alive is not None else None
+        self._told = 0
+        """Bytes of the body that the client had when it was looked after last."""
 
     def seconds_left(self, now: float) -> float | None:
         """For all of it; None where nothing limits it."""
@@ -47,12 +50,16 @@ class Patience:
         self._hedge_at = None
         return True
 
-    def wants_comment(self, now: float) -> bool:
-        """It is time to tell the client that it is not forgotten."""
-        if self._comment_at is None or self._keep_alive is None or now < self._comment_at:
-            return False
+    def look_after(self, answer: Answer, now: float) -> None:
+        """Tell the client that it is not forgotten, if it is waiting for so long that it might think so."""
+        if self._comment_at is None or self._keep_alive is None:
+            return
+        if answer.body_bytes == self._told and now < self._comment_at:
+            return
+        if answer.body_bytes == self._told:
+            answer.keep_waiting()
+        self._told = answer.body_bytes
         self._comment_at = now + self._keep_alive
-        return True
 
     def client_left(self, now: float) -> None:
         """What comes now is only counted."""
@@ -89,13 +96,15 @@ class Pulse:
 
 def overdue(attempt: Attempt, per_try: float | None, now: float) -> GatewayError | None:
     """What an attempt has failed by that has brought no content so far; None while there is time."""
-    first = attempt.backend.timeouts.first_content
-    if first is not None and attempt.sent is not None:
-        if attempt.is_sending:
-            attempt.sent = now
-        elif now - attempt.sent >= first:
-            return _too_late(first, has_head=True)
-    if per_try is not None and now - attempt.started >= per_try:
+    if attempt.sent is None:
+        return None  # there are limits of their own to the wait for a connection
+    if attempt.is_sending:
+        attempt.sent = now
+        return None
+    waited, first = now - attempt.sent, attempt.backend.timeouts.first_content
+    if first is not None and waited >= first:
+        return _too_late(first, has_head=True)
+    if per_try is not None and waited >= per_try:
         return _too_late(per_try, has_head=attempt.answer.status != 0)
     return None
 

@@ -6,12 +6,16 @@ never hears of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+
+import msgspec
 
 from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, StreamSplice, StreamWatcher
 from gateway.dialects.operations import Operation
 from gateway.dialects.sse import events_of
 from gateway.messages import Headers, ResponseHead
+from gateway.policy.estimating import estimated
 from gateway.serving.inflating import Inflating, is_readable
 from gateway.serving.outgoing import Original
 from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE
@@ -57,6 +61,12 @@ class Kind(Enum):
 _NOTHING, _STREAM, _WHOLE, _BYTES, _ERROR = Kind
 
 _NO_FACTS = AnswerFacts()
+
+_COUNTED = (Operation.CHAT, Operation.COMPLETIONS, Operation.RESPONSES, Operation.EMBEDDINGS)
+"""What is asked and answered is text, or at least as long as it."""
+
+_ASKED = ("messages", "prompt", "input", "instructions", "tools", "functions")
+"""The members of a body that have what the model reads."""
 
 
 class ProviderAnswer:
@@ -234,6 +244,9 @@ class ProviderAnswer:
                 envelope is not None and envelope.include_usage,
                 keep_text=self._keeps_text,
                 withhold_error=True,
+                choices=1
+                if envelope is None
+                else backend.dialect.choices_asked(envelope, backend.parameters),
             )
         elif b"json" in content_type:
             self.kind = _WHOLE
@@ -292,16 +305,28 @@ class ProviderAnswer:
         return self._error
 
     def facts(self) -> AnswerFacts:
-        """Usage and model, as far as the provider has told them."""
-        if self.watcher is not None:
-            return AnswerFacts(self.watcher.usage, self.watcher.answered_model)
+        """Model and usage, as far as the provider has told them; usage is estimated where it counts and has not."""
+        watcher = self.watcher
+        if watcher is not None:
+            facts = AnswerFacts(watcher.usage, watcher.answered_model, size=watcher.size)
+            return facts if facts.usage is not None else self._estimated(facts)
         if self._facts is None:
             if not self._kept and not (self.ended and self._kept is not None):
                 return _NO_FACTS
             assert self._kept is not None
             kept = self._kept
-            self._facts = self.backend.dialect.read_answer(kept[0] if len(kept) == 1 else b"".join(kept))
+            facts = self.backend.dialect.read_answer(kept[0] if len(kept) == 1 else b"".join(kept))
+            self._facts = facts if facts.usage is not None else self._estimated(facts)
         return self._facts
+
+    def _estimated(self, facts: AnswerFacts) -> AnswerFacts:
+        original = self._original
+        envelope = original.envelope
+        if envelope is None or original.operation not in _COUNTED or facts.error is not None:
+            return facts
+        fields = envelope.fields
+        asked = [bytes(fields[name]) for name in _ASKED if name in fields]
+        return msgspec.structs.replace(facts, usage=estimated(asked, facts.size))
 
     # -- as an error -------------------------------------------------------------------------------------
 
@@ -312,10 +337,11 @@ class ProviderAnswer:
         status = self.status if self.kind is _ERROR else _status_of(error)
         marked = (ERROR_SOURCE, b"provider")
         if self.kind is _ERROR and not self.ended:
-            body = _own_words(error, f"The provider answered {self.status} and did not end its answer.")
+            sentence = f"The provider answered {self.status} and did not end its answer."
+            body = _own_words(error, sentence, self.backend.secrets)
         elif self._is_encoded and self.backend.secrets:
             sentence = "The provider's error is compressed, and so could not be checked for secrets."
-            body = _own_words(error, sentence)
+            body = _own_words(error, sentence, self.backend.secrets)
         elif self.watcher is not None:
             body = self._in_our_words()
         else:
@@ -331,7 +357,8 @@ class ProviderAnswer:
     def _in_our_words(self) -> bytes:
         error = self.error
         assert error is not None
-        return _own_words(error, error.message or f"The provider answered {self.status}.", self.backend)
+        sentence = error.message or f"The provider answered {self.status}."
+        return _own_words(error, sentence, self.backend.secrets)
 
 
 def _status_of(error: ProviderError) -> int:
@@ -339,7 +366,10 @@ def _status_of(error: ProviderError) -> int:
     return error.status if error.status is not None and 400 <= error.status <= 599 else 502
 
 
-def _own_words(error: ProviderError, sentence: str, backend: Backend | None = None) -> bytes:
-    if backend is not None:
-        sentence = scrubbed(sentence.encode(), backend.secrets).decode(errors="replace")
-    return CLIENT_DIALECT.error_body(sentence, error.type or "upstream_error", error.code, None)
+def _own_words(error: ProviderError, sentence: str, secrets: Sequence[bytes]) -> bytes:
+    """The error as we write errors; each of the provider's words may hold a secret."""
+    sentence, kind, code = (
+        scrubbed(text.encode(errors="replace"), secrets).decode(errors="replace")
+        for text in (sentence, error.type or "upstream_error", error.code or "")
+    )
+    return CLIENT_DIALECT.error_body(sentence, kind, code or None, None)

@@ -1,31 +1,30 @@
 """The pursuit of an answer: attempts for one request, until one brings content or none is left to be made.
 
-    ask -> failed? again, the next backend, or hand it on -> first content: `relay.py` has the rest
+    ask -> failed? `recourse.py`: again, the next backend, or a last word -> first content: `relay.py` has the rest
 
-Pure policies decide what comes next.  Until the first content an attempt can be thrown away, and the client never
-hears of it.
+Until the first content an attempt can be thrown away, and the client never hears of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.dialects.dialect import AnswerFacts
 from gateway.errors import GatewayError
-from gateway.policy import breaking
-from gateway.policy.retrying import Again, Failure, Fault, HandOn, Onward, decide
+from gateway.policy.retrying import Failure, Fault
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import Attempts
-from gateway.serving.candidates import Candidates
+from gateway.serving.effort import Effort
 from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
-from gateway.serving.last_word import LastWord, refuse
+from gateway.serving.last_word import refuse
 from gateway.serving.outgoing import Original
 from gateway.serving.patience import Patience, overdue, request_timeout
+from gateway.serving.recourse import Recourse
 from gateway.serving.relay import Relay
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
@@ -53,13 +52,12 @@ class Pursuit:
         "_chosen",
         "_client_full",
         "_client_left",
-        "_hedge",
-        "_last_word",
+        "_effort",
         "_original",
-        "_others",
         "_over",
         "_owner",
         "_patience",
+        "_recourse",
         "_relay",
         "_rule",
         "_shown",
@@ -80,11 +78,13 @@ class Pursuit:
         chosen: Backend,
         answer: Answer,
         owner: PursuitOwner,
+        effort: Effort,
         upload: Upload | None = None,
     ) -> None:
         """Prepare it.
 
         :param chosen: whose turn it is under the rule.
+        :param effort: of the exchange; what is done here at deadlines counts, too.
         :param upload: the body, where it is streamed through.
         """
         self._surroundings = surroundings
@@ -92,23 +92,21 @@ class Pursuit:
         self._rule = rule
         self._answer = answer
         self._owner = owner
+        self._effort = effort
         self._upload = upload
-        self.attempts = Attempts(surroundings, original, upload, keeps_text=rule.continues)
+        self.attempts = Attempts(surroundings, original, effort, upload, keeps_text=rule.continues)
         self.backend = self._chosen = chosen
         """Whose answer the client sees, or who was asked last."""
         self.content_at: float | None = None
         """Clock time at which the client was told the first of a provider's answer."""
         self._patience: Patience | None = None
         """None where nothing limits the request as a whole."""
-        self._others: Candidates | None = None
+        self._recourse: Recourse | None = None
         """None as long as all goes well."""
-        self._last_word: LastWord | None = None
-        """None as long as nothing has failed."""
         self._relay: Relay | None = None
         """Has the word from the first content on."""
         self._shown: Attempt | None = None
         """Whose answer or error the client has got, whole and at once."""
-        self._hedge: Attempt | None = None
         self._waiting: IDelayedCall | None = None
         """The next try at a backend."""
         self._watched = False
@@ -124,10 +122,10 @@ class Pursuit:
             self.watch()
         key = self._surroundings.live.keys.choose(chosen, now)
         if key is not None:
-            self._ask(chosen, key, now)
+            self.ask(chosen, key, now)
         else:
             self.attempts.passed_over(chosen)
-            self._ask_next(now)
+            self.recourse().ask_next(now)
 
     def watch(self) -> None:
         """There are deadlines to be looked at."""
@@ -142,26 +140,25 @@ class Pursuit:
         return self._shown.answer.facts() if self._shown is not None else AnswerFacts()
 
     @property
+    def stream_begun_at(self) -> float | None:
+        """Clock time at which the client was told the first content of a stream; None where it was told none."""
+        relay = self._relay
+        return self.content_at if relay is not None and relay.speaker.answer.watcher is not None else None
+
+    @property
     def provider_request_id(self) -> bytes | None:
         """What the provider calls the request whose answer or error the client sees."""
-        shown = self._relay.speaker if self._relay is not None else self._shown
+        shown = self.shown
         return shown.answer.provider_request_id if shown is not None else None
+
+    @property
+    def shown(self) -> Attempt | None:
+        """Whose answer or error the client sees, or saw last."""
+        return self._relay.speaker if self._relay is not None else self._shown
 
     # -- whom to ask -----------------------------------------------------------------------------------
 
-    def _candidates(self) -> Candidates:
-        if self._others is None:
-            self._others = Candidates(self._surroundings.live, self._rule, self._chosen, self.attempts)
-        return self._others
-
-    def _ask_next(self, now: float) -> None:
-        candidate = self._candidates().next(now)
-        if candidate is not None:
-            self._ask(*candidate, now)
-        elif not self.attempts.running:
-            self._give_up(now)
-
-    def _ask(self, backend: Backend, key: ProviderKey, now: float) -> Attempt | None:
+    def ask(self, backend: Backend, key: ProviderKey, now: float) -> Attempt | None:
         """Start an attempt; None where the provider cannot even be asked this."""
         self.backend = backend
         if backend.timeouts.first_content is not None or self._rule.retries.per_try is not None:
@@ -169,14 +166,24 @@ class Pursuit:
         try:
             return self.attempts.begin(backend, key, self, now)
         except GatewayError as error:
-            self._failures().note(Fault.OPEN, error)
-            self._ask_next(now)
+            self.recourse().not_answered(Fault.OPEN, error)
+            self.recourse().ask_next(now)
             return None
 
-    def _failures(self) -> LastWord:
-        if self._last_word is None:
-            self._last_word = LastWord()
-        return self._last_word
+    def recourse(self) -> Recourse:
+        """What is left to be done where all does not go well."""
+        if self._recourse is None:
+            of_all = self._surroundings, self._rule, self._chosen, self.attempts, self._answer
+            self._recourse = Recourse(*of_all, self, self._patience)
+        return self._recourse
+
+    def later(self, seconds: float, call: Callable[[float], None]) -> None:
+        """Call this after so many seconds, with the clock time then, unless all is over before."""
+        self._waiting = self._surroundings.sweep.later(seconds, lambda: self._waited(call))
+
+    def _waited(self, call: Callable[[float], None]) -> None:
+        self._waiting = None
+        self._guarded(lambda: call(self._surroundings.sweep.seconds()))
 
     # -- AttemptObserver, until the first content ----------------------------------------------------------
 
@@ -210,8 +217,8 @@ class Pursuit:
         """
         self.backend, said, answer = attempt.backend, attempt.answer, self._answer
         self.content_at = self._surroundings.sweep.seconds()
-        if len(self.attempts.running) > 1:
-            self._drop_others(attempt)
+        if len(self.attempts.running) > 1 or self.attempts.hedge is not None:
+            self.attempts.keep_only(attempt)
         if said.ended and said.watcher is None and not answer.begun:
             self._shown = attempt
             answer.tell(said, self.attempts.headers(attempt))
@@ -221,7 +228,7 @@ class Pursuit:
         self._relay = relay = Relay(
             self._surroundings, self._original, self._rule, self.attempts, answer, self
         )
-        relay.begin(attempt, self._candidates().left)
+        relay.begin(attempt)
         if self._over:
             return
         if error is not None:
@@ -229,87 +236,33 @@ class Pursuit:
         elif self._client_full:
             relay.pause()
 
-    def _drop_others(self, winner: Attempt) -> None:
-        """Of two attempts one has brought content first."""
-        for attempt in tuple(self.attempts.running):
-            if attempt is not winner:
-                self.attempts.cancel(attempt)
-        self._count_hedge(won=winner is self._hedge)
-
-    def _count_hedge(self, *, won: bool) -> None:
-        if self._hedge is not None:
-            self._surroundings.metrics.hedged(self._hedge.backend.labels, won=won)
-            self._hedge = None
-
     def _failed(self, attempt: Attempt, failure: Failure, error: GatewayError | None) -> None:
         """An attempt has failed before its content reached the client.
 
         :param error: None where the provider has answered with an error of its own.
         """
         self.attempts.failed(attempt, failure, verdict_on(failure, error))
+        recourse = self.recourse()
         if error is None:
-            self._failures().refused = attempt
+            recourse.answered_with_error(attempt)
         else:
-            self._failures().note(failure.fault, error)
+            recourse.not_answered(failure.fault, error)
         if self.attempts.running:
             return  # the other one may still answer
         if self._client_left:
             self._end(Outcome.CLIENT_LEFT, None)
         else:
-            self._decide(attempt, failure, self._surroundings.sweep.seconds())
+            recourse.go_on(attempt, failure, self._surroundings.sweep.seconds())
 
-    def _decide(self, attempt: Attempt, failure: Failure, now: float) -> None:
-        if self._upload is not None and self._upload.spent:
-            self._give_up(now)
-            return
-        surroundings, backend = self._surroundings, attempt.backend
-        live = surroundings.live
-        decision = decide(
-            failure,
-            self._rule.retries,
-            tries_here=self.attempts.at(backend),
-            last=not self._candidates().left,
-            seconds_left=self._patience.seconds_left(now) if self._patience is not None else None,
-            fallback_on=self._rule.fallback_on,
-            budget_left=live.budgets.allows_retry(backend.name, now),
-            chance=surroundings.chance(),
-            other_key=live.keys.has_other(backend, attempt.key, now),
-        )
-        match decision:
-            case Again(wait):
-                self._waiting = surroundings.sweep.later(wait, lambda: self._waited(backend))
-            case Onward():
-                self._ask_next(now)
-            case HandOn():
-                self._give_up(now)
-            case _:
-                assert_never(decision)
+    def refused(self, outcome: Outcome, error: GatewayError | None, by: Attempt | None) -> None:
+        """The client has been told that nobody answers it.
 
-    def _waited(self, backend: Backend) -> None:
-        self._waiting = None
-        self._guarded(lambda: self._ask_again(backend, self._surroundings.sweep.seconds()))
-
-    def _ask_again(self, backend: Backend, now: float) -> None:
-        candidate = self._candidates().at(backend, now)
-        if candidate is not None:
-            self._ask(*candidate, now)
-        else:
-            self._ask_next(now)
-
-    def _give_up(self, now: float) -> None:
-        """Nobody answers: tell the client."""
-        if self._last_word is not None:
-            self._shown = self._last_word.refused
-            if self._shown is not None:
-                self.backend = self._shown.backend
-                self.content_at = now
-            self._end(*self._last_word.tell(self._answer, self.attempts))
-            return
-        candidate = self._candidates().last_resort(now)
-        if candidate is not None:
-            self._ask(*candidate, now)
-        else:
-            self._end(*refuse(self._answer, self._candidates().nobody(now)))
+        :param by: whose own error that was; None where it was one of ours.
+        """
+        if by is not None:
+            self._shown, self.backend = by, by.backend
+            self.content_at = self._surroundings.sweep.seconds()
+        self._end(outcome, error)
 
     # -- the client's side -------------------------------------------------------------------------------------
 
@@ -346,10 +299,8 @@ class Pursuit:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-        if self.attempts.running:
-            self.attempts.cancel_all()
-        if self._hedge is not None:
-            self._count_hedge(won=False)
+        self._recourse = None
+        self.attempts.cancel_all()
 
     # -- deadlines -----------------------------------------------------------------------------------------------
 
@@ -360,31 +311,32 @@ class Pursuit:
     def _look(self, now: float) -> None:
         if self._patience is not None and self._patience.is_over(now):
             self._out_of_time()
-        elif self._relay is not None:
+            return
+        if self._relay is not None:
             self._relay.look(now)
         else:
             self._look_for_content(now)
+        if self._over or self._patience is None:
+            return
+        if self._relay is None or self._relay.takes_comments:
+            self._patience.look_after(self._answer, now)
 
     def _look_for_content(self, now: float) -> None:
         for attempt in tuple(self.attempts.running):
             error = overdue(attempt, self._rule.retries.per_try, now)
             if error is not None:
                 self.attempt_failed(attempt, error)
-        if self._over or self._relay is not None or self._patience is None:
+            if self._over or self._relay is not None:
+                return  # there was content in what had been held back
+        if self._patience is None or len(self.attempts.running) != 1 or not self._patience.wants_hedge(now):
             return
-        if len(self.attempts.running) == 1 and self._patience.wants_hedge(now):
-            candidate = self._candidates().next(now)
-            if candidate is not None:
-                self._hedge = self._ask(*candidate, now)
-        if not self._over and self._patience.wants_comment(now):
-            self._answer.keep_waiting()
+        candidate = self.recourse().candidates.next(now)
+        if candidate is not None:
+            self.attempts.hedge = self.ask(*candidate, now)
 
     def _out_of_time(self) -> None:
         error = request_timeout(begun=self._answer.begun)
-        # Who had all the time there was has failed; who came late may not have.
-        verdict = breaking.Outcome.FAILURE if self.attempts.number == 1 else breaking.Outcome.ABANDONED
-        for attempt in tuple(self.attempts.running):
-            self.attempts.failed(attempt, failure_of_error(error), verdict)
+        self.attempts.fail_all()
         if self._relay is not None:
             self._relay.break_off(error)
         else:
@@ -392,8 +344,11 @@ class Pursuit:
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """What fails where no wire is at hand to catch it ends this exchange, and no other."""
+        effort, seconds = self._effort, self._surroundings.sweep.seconds
+        effort.begin(seconds())
         try:
             call()
+            effort.pause(seconds())
         except Exception:
             self._log.failure("an exchange failed at its deadlines")
             self._owner.break_down()
@@ -411,5 +366,5 @@ class Pursuit:
         if self._watched or self.attempts.running or self._waiting is not None:
             self.abandon()
         self._owner.pursuit_ended(outcome, error)
-        # A pursuit and its relay know each other: let go, so that both are freed without the collector.
-        self._relay = None
+        # A pursuit and these two know each other: let go, so that all are freed without the collector.
+        self._relay = self._recourse = None

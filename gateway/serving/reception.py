@@ -11,12 +11,13 @@ from twisted.logger import Logger
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
 from gateway.serving.answer import Answer
-from gateway.serving.exchange import ANONYMOUS, Exchange
+from gateway.serving.exchange import Exchange
 from gateway.serving.mirroring import Mirrors
+from gateway.serving.settling import ANONYMOUS
 from gateway.serving.surroundings import Surroundings
-from gateway.telemetry.access_log import ExchangeRecord
-from gateway.telemetry.metrics import NO_ROUTE
+from gateway.telemetry.exchange_record import ExchangeRecord
 from gateway.telemetry.outcomes import outcome_of_error
+from gateway.telemetry.series import NO_ROUTE
 from gateway.wire.downstream import DownstreamConnection
 
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}").fullmatch
@@ -52,7 +53,9 @@ class Reception:
         answer = Answer(connection, request_id)
         answer.refuse(error)
         surroundings, outcome = self._surroundings, outcome_of_error(error, begun=False)
-        surroundings.metrics.series(NO_ROUTE, ANONYMOUS).finished(error.status, outcome, 0.0, None)
+        series = surroundings.metrics.series(NO_ROUTE, ANONYMOUS)
+        series.finished(error.status, outcome, 0.0, None)
+        series.response_bytes += answer.body_bytes
         if surroundings.access_log is not None:
             surroundings.access_log.write(
                 ExchangeRecord(

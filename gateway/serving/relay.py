@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+import msgspec
 
 from gateway.dialects.dialect import AnswerFacts
 from gateway.errors import GatewayError
-from gateway.messages import TokenUsage
-from gateway.policy.retrying import Failure, Fault
+from gateway.messages import sum_of
+from gateway.policy.retrying import Failure, Fault, Onward
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import Attempts
 from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
 from gateway.serving.outgoing import Original
 from gateway.serving.patience import Pulse, overdue
+from gateway.serving.recourse import Recourse
 from gateway.serving.scrubbing import scrubbed
-from gateway.serving.sequel import Sequel
+from gateway.serving.sequel import Sequel, Step
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.tables import Backend, RuleTable
 from gateway.telemetry.outcomes import Outcome, outcome_of_answer
@@ -33,6 +37,12 @@ class RelayOwner(Protocol):
     def watch(self) -> None:
         """There are deadlines to be looked at."""
 
+    def recourse(self) -> Recourse:
+        """What is left to be done where all does not go well."""
+
+    def later(self, seconds: float, call: Callable[[float], None]) -> None:
+        """Call this after so many seconds, with the clock time then, unless all is over before."""
+
     def break_down(self) -> None:
         """The gateway itself has failed, as the exception at hand says."""
 
@@ -43,9 +53,9 @@ class Relay:
     __slots__ = (
         "_answer",
         "_attempts",
+        "_before",
         "_last_error",
         "_original",
-        "_others",
         "_owner",
         "_paused",
         "_pulse",
@@ -77,17 +87,13 @@ class Relay:
         self._paused = False
         self._last_error: GatewayError | None = None
 
-    def begin(self, attempt: Attempt, others: tuple[Backend, ...]) -> None:
-        """The client gets this attempt's answer.
-
-        :param others: whom a stream may go on at, in order.
-        """
-        self.speaker = attempt
-        """The one whose content the client has got last."""
+    def begin(self, attempt: Attempt) -> None:
+        """The client gets this attempt's answer."""
+        self.speaker = self._before = attempt
+        """The one whose content the client has got last, and the one before it."""
         self.speaks = True
         """It is still speaking; else another one is asked for the rest."""
         self.continues = self._rule.continues
-        self._others = others
         said, answer = attempt.answer, self._answer
         attempt.observer = self
         attempt.content_came()
@@ -105,10 +111,9 @@ class Relay:
         facts = self.speaker.answer.facts()
         if self._sequel is None:
             return facts
-        usages = [*self._sequel.usage, *([facts.usage] if self.speaks else [])]
-        told = [usage for usage in usages if usage is not None]
-        summed = TokenUsage(sum(usage.input for usage in told), sum(usage.output for usage in told))
-        return AnswerFacts(summed if told else None, facts.answered_model)
+        answers = [*self._sequel.broken, *([self.speaker.answer] if self.speaks else [])]
+        told = [usage for answer in answers if (usage := answer.facts().usage) is not None]
+        return msgspec.structs.replace(facts, usage=sum_of(told) if told else None)
 
     # -- AttemptObserver -------------------------------------------------------------------------------
 
@@ -118,8 +123,8 @@ class Relay:
             return
         said = attempt.answer
         if said.has_content:
-            self.speaker, self.speaks = attempt, True
-            self._owner.backend = attempt.backend
+            self._before, self.speaks = self.speaker, True
+            self._attribute_to(attempt)
             attempt.content_came()
             self._watch_contents()
             if self._paused:
@@ -128,7 +133,7 @@ class Relay:
         elif said.is_lost:
             failure = failure_of_answer(said, self._surroundings.wall_clock())
             self._attempts.failed(attempt, failure, verdict_on(failure, None))
-            self._not_continued(failure)
+            self._not_continued(attempt, failure)
 
     def attempt_failed(self, attempt: Attempt, error: GatewayError) -> None:
         failure = failure_of_error(error)
@@ -136,7 +141,7 @@ class Relay:
             self._break(attempt, failure, error)
         else:
             self._attempts.failed(attempt, failure, verdict_on(failure, error))
-            self._not_continued(failure)
+            self._not_continued(attempt, failure)
 
     def break_down(self) -> None:
         self._owner.break_down()
@@ -167,12 +172,22 @@ class Relay:
             if error is not None:
                 self.attempt_failed(attempt, error)
 
+    @property
+    def takes_comments(self) -> bool:
+        """The client's stream is between two events, and the client takes what it is sent."""
+        watcher = self.speaker.answer.watcher
+        return watcher is not None and not watcher.within_event and not self._paused
+
     def break_off(self, error: GatewayError) -> None:
         """There is no more time for any of it."""
         self._last_error = error
         self._leave_broken()
 
     # -- how it works inside ----------------------------------------------------------------------------
+
+    def _attribute_to(self, attempt: Attempt) -> None:
+        """Of all answers the client has this one's words last."""
+        self.speaker, self._owner.backend = attempt, attempt.backend
 
     def _tell(self) -> None:
         """Send on what has come of the speaker's answer, and end as it ends."""
@@ -219,7 +234,8 @@ class Relay:
             self._succeed()
             attempt.cancel()
             return
-        alone = not (self._others and self.continues)
+        recourse = self._owner.recourse()
+        alone = not (recourse.candidates.left and self.continues)
         if said.done and not said.disagrees and (alone or self._sequel is not None):
             # Nobody is left to be asked whether that was all, so the provider's word has to do.
             answer.end(data + said.done)
@@ -238,39 +254,56 @@ class Relay:
             return
         if data:
             answer.relay(data)
+        now = self._surroundings.sweep.seconds()
+        decision = Onward() if said.disagrees else recourse.decide(attempt, failure, now, last=False)
         if self._sequel is None:
-            # Whoever broke it off may be asked once more, but not who fell silent.
-            tries = min(2, self._rule.retries.attempts)
-            again = failure.fault in (Fault.CUT, Fault.RESET) and self._attempts.at(attempt.backend) < tries
             self._sequel = Sequel(
-                said, self._original, continues=self.continues, others=self._others, again=again
+                said,
+                self._original,
+                self._attempts,
+                recourse.candidates.left,
+                decision,
+                goes_on=self.continues,
             )
-        self._sequel.broke_off(said)
-        self._go_on()
+        elif not self._sequel.broke_off(said, decision):
+            self._attribute_to(self._before)
+        self._go_on(now)
 
-    def _not_continued(self, failure: Failure) -> None:
-        assert self._sequel is not None
-        self._sequel.failed(failure)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Ask the next backend for the rest."""
-        sequel, surroundings = self._sequel, self._surroundings
+    def _not_continued(self, attempt: Attempt, failure: Failure) -> None:
+        """What was asked for last has brought nothing."""
+        sequel, now = self._sequel, self._surroundings.sweep.seconds()
         assert sequel is not None
-        while self.continues:
-            step = sequel.step()
-            if step is None:
-                break
-            now = surroundings.sweep.seconds()
-            key = surroundings.live.keys.choose(step.backend, now)
-            if key is not None:
-                surroundings.metrics.continued(step.backend.labels, step.way)
-                self._owner.watch()
-                self._attempts.begin(step.backend, key, self, now, step.original, step.splice)
+        decision = self._owner.recourse().decide(attempt, failure, now, last=not sequel.has_others)
+        sequel.failed(failure, decision)
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
+        """Have somebody asked for the rest."""
+        assert self._sequel is not None
+        step = self._sequel.step() if self.continues else None
+        if step is None:
+            self._leave_broken()
+        elif step.wait:
+            self._attempts.will_repeat(step.backend, now)
+            self._owner.later(step.wait, lambda now: self._ask(step, now))
+        else:
+            self._ask(step, now)
+
+    def _ask(self, step: Step, now: float) -> None:
+        surroundings, sequel, backend = self._surroundings, self._sequel, step.backend
+        assert sequel is not None
+        key = surroundings.live.keys.choose(backend, now)
+        if key is not None:
+            surroundings.metrics.continued(backend.labels, step.way)
+            self._owner.watch()
+            try:
+                self._attempts.begin(backend, key, self, now, step.original, step.splice)
                 return
-            self._attempts.passed_over(step.backend)
-            sequel.passed_over()
-        self._leave_broken()
+            except GatewayError:
+                pass  # it has no such operation
+        self._attempts.passed_over(backend)
+        sequel.passed_over()
+        self._go_on(now)
 
     def _leave_broken(self) -> None:
         """Nobody can end the client's answer properly: say so in it."""

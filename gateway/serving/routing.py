@@ -41,7 +41,8 @@ def route_of(
     if client is not None and tenant is None:
         raise GatewayError("host_misconfigured", "The configuration of the client's tenant has problems.")
     route = route_for(tenant, head.host, listener) if tenant is not None else None
-    withheld = snapshot.withheld.find(head.host) if client is None else None
+    table = snapshot.withheld if client is None else snapshot.withheld_from.get(client.tenant)
+    withheld = table.find(head.host) if table is not None else None
     if withheld is not None and specificity(withheld) > specificity(
         route.host if route is not None else None
     ):

@@ -1,7 +1,8 @@
-"""How a client's stream goes on that broke after its first content; `policy/continuing.py` decides, this carries out.
+"""How a client's stream goes on that broke after its first content: whom to ask for what, and when.
 
-Each backend that is left is asked once: with the words so far where it says that it goes on with them, else, or if it
-refuses them or answers something else, from the start.  The client's stream keeps its id, and gets no word twice.
+Each backend that is left is asked with the words so far where it says that it goes on with them, else, or if it refuses
+them or answers something else, from the start.  The client's stream keeps its id, and gets no word twice.  What to ask
+for is decided by `policy/continuing.py`, and whether the same backend again by `policy/retrying.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 import msgspec
 from attrs import frozen
 
-from gateway.dialects.dialect import StreamSplice, StreamWatcher
+from gateway.dialects.dialect import ErrorKind, StreamSplice, StreamWatcher
 from gateway.dialects.operations import Operation
 from gateway.messages import TokenUsage
 from gateway.policy.continuing import (
@@ -25,8 +26,11 @@ from gateway.policy.continuing import (
     overlap_with,
     prefill_of,
     read,
+    whole_letters,
+    without_half,
 )
-from gateway.policy.retrying import Failure, Fault
+from gateway.policy.retrying import Again, Decision, Failure, Fault, HandOn, spacing
+from gateway.serving.attempts import Attempts
 from gateway.serving.outgoing import Original
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.snapshot.tables import Backend
@@ -44,28 +48,42 @@ class Step:
     splice: StreamSplice
     way: str
     """As the metrics call it: `prefill` or `from_start`."""
+    wait: float
+    """Seconds before that."""
 
 
 class _Rest:
     """Implements `Remainder`, and remembers what the client gets."""
 
-    __slots__ = ("_overlap", "_told", "gave")
+    __slots__ = ("_began", "_half", "_overlap", "_told", "gave")
 
     def __init__(self, told: list[str], *, prefilled: bool) -> None:
         self._told = told
-        self._overlap = overlap_with("".join(told), prefilled=prefilled)
+        self._began = ""
+        """The first half of a letter, as the answer at hand says it."""
+        text, self._half = whole_letters("".join(told))
+        """The first half of a letter that the client has."""
+        self._overlap = overlap_with(text, prefilled=prefilled)
         self.gave = False
         """The client has something of this answer."""
 
     def read(self, piece: str) -> str | None:
-        self._overlap, new = read(self._overlap, piece)
+        whole, self._began = whole_letters(self._began + piece)
+        self._overlap, new = read(self._overlap, whole)
         return self._given(new)
 
     def end(self) -> str | None:
         self._overlap, new = end(self._overlap)
-        return self._given(new)
+        told = self._given(new)
+        return None if self._half else told
 
     def _given(self, new: str) -> str | None:
+        if new and self._half:
+            completed = without_half(new, self._half)
+            if completed is None:
+                self._overlap = Disagreeing()
+            else:
+                new, self._half = completed, ""
         if isinstance(self._overlap, Disagreeing):
             return None
         if new:
@@ -81,24 +99,26 @@ class Sequel:
         self,
         first: ProviderAnswer,
         original: Original,
-        *,
-        continues: bool,
+        attempts: Attempts,
         others: Iterable[Backend],
-        again: bool,
+        decision: Decision,
+        *,
+        goes_on: bool,
     ) -> None:
-        """Begin with the first answer that broke.
+        """Begin with the first answer, which broke.
 
-        :param continues: `onStreamBreak` of the rule.
+        :param attempts: all that were made.
         :param others: whom to ask, in order.
-        :param again: and last of all, once, whoever broke it off.
+        :param decision: what the failure calls for.  Where it may pass, whoever broke it off is asked, too, last.
+        :param goes_on: `onStreamBreak` of the rule.
         """
         assert first.watcher is not None
         self._original = original
-        self._continues = continues
+        self._attempts = attempts
+        self._goes_on = goes_on and not isinstance(decision, HandOn)
         self._first: StreamWatcher = first.watcher
         self._left = deque(others)
-        self._once = first.backend if again else None
-        if again:
+        if isinstance(decision, Again):
             self._left.append(first.backend)
         self._told: list[str] = []
         self._tool_calls = False
@@ -107,54 +127,94 @@ class Sequel:
         """Of the answer at hand; None while the first one is."""
         self._prefilled = False
         """It was asked for with a prefill."""
-        self._prefill_refused = False
-        """By the backend whose turn it is."""
-        self.usage: list[TokenUsage | None] = []
-        """Of every answer of which the client has words and which broke."""
+        self._from_start = False
+        """The backend whose turn it is does not go on with the words so far."""
+        self.broken: list[ProviderAnswer] = []
+        """Every answer of which the client has words and which broke."""
+        self._wait: float | None = None
+        """Seconds before whoever was asked last is asked for the same again; None where that is not to be."""
+        self._remember(first)
 
-    def broke_off(self, answer: ProviderAnswer) -> None:
-        """This answer, the first or the one asked for last, ends here, though the client's is not whole."""
-        watcher = answer.watcher
-        assert watcher is not None
-        if self._rest is None:
-            text = watcher.text
-            self._told.append(text or "")
-            self._other = text is None
-        if self._rest is None or self._rest.gave or watcher.tool_calls:
-            self.usage.append(watcher.usage)
-            self._tool_calls = self._tool_calls or watcher.tool_calls
-            self._other = self._other or watcher.other
-        if self._rest is not None:
-            self._done(refused=answer.splice is not None and answer.splice.disagreed)
+    def broke_off(self, answer: ProviderAnswer, decision: Decision) -> bool:
+        """What was asked for last ends here, though the client's answer is not whole.  Tell whether it has any of it.
 
-    def failed(self, failure: Failure) -> None:
+        :param decision: what the failure calls for, whoever may be left.
+        """
+        told = self._remember(answer)
+        if answer.disagrees:
+            self._disagreed()
+        elif isinstance(decision, HandOn):
+            self._goes_on = False
+        else:
+            self._follow(decision)
+        return told
+
+    def failed(self, failure: Failure, decision: Decision) -> None:
         """What was asked for last brought nothing."""
-        refused = failure.fault is Fault.STATUS and (
-            failure.code == "prefill_refused" or failure.status in _ABOUT_THE_REQUEST
-        )
-        self._done(refused=refused)
+        about_prefill = failure.code == ErrorKind.PREFILL or failure.status in _ABOUT_THE_REQUEST
+        if self._prefilled and failure.fault is Fault.STATUS and about_prefill:
+            self._disagreed()
+        else:
+            self._follow(decision)
 
     def passed_over(self) -> None:
         """The backend of the last step cannot be asked."""
-        self._done(refused=False)
+        self._next()
 
-    def _done(self, *, refused: bool) -> None:
-        if refused and self._prefilled and self._left[0] is not self._once:
-            self._prefill_refused = True
+    @property
+    def has_others(self) -> bool:
+        """Somebody is left beside the backend of the last step."""
+        return len(self._left) > 1
+
+    def _remember(self, answer: ProviderAnswer) -> bool:
+        """Keep in mind what the client has of this answer, the first or the one asked for last, if anything."""
+        watcher = answer.watcher
+        assert watcher is not None
+        splice = answer.splice
+        if splice is None or self._rest is None:
+            text = watcher.text
+            self._told.append(text or "")
+            self._tool_calls = watcher.tool_calls
+            self._other = text is None or watcher.other or watcher.choices > 1
+        elif self._rest.gave or splice.gave_tool_call:
+            self._tool_calls = self._tool_calls or splice.gave_tool_call
+            self._other = self._other or splice.gave_other
         else:
-            self._left.popleft()
-            self._prefill_refused = False
+            return False
+        self.broken.append(answer)
+        return True
+
+    def _disagreed(self) -> None:
+        """Nobody who was given the words goes on with them: perhaps they are said again."""
+        if self._prefilled:
+            self._wait, self._from_start = None, True
+        else:
+            self._next()
+
+    def _follow(self, decision: Decision) -> None:
+        if isinstance(decision, Again):
+            self._wait = decision.wait
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        self._left.popleft()
+        self._wait, self._from_start = None, False
+
+    def _usage(self) -> tuple[TokenUsage | None, ...]:
+        """Of every answer that broke, as far as its provider has told it."""
+        return tuple(answer.watcher.usage for answer in self.broken if answer.watcher is not None)
 
     def step(self) -> Step | None:
         """Whom to ask next, and for what; None if the client's stream has to end here."""
         if not self._left:
             return None
-        backend, text = self._left[0], "".join(self._told)
+        backend, (text, _) = self._left[0], whole_letters("".join(self._told))
         way = continuation(
             Said(text, tool_calls=self._tool_calls, other=self._other),
-            on_break="continue" if self._continues else "error",
+            on_break="continue" if self._goes_on else "error",
             can_prefill=backend.prefill and self._original.operation is Operation.CHAT,
-            prefill_refused=self._prefill_refused,
+            prefill_refused=self._from_start,
         )
         if not isinstance(way, Prefill | FromStart):
             return None
@@ -164,5 +224,6 @@ class Sequel:
             envelope = backend.dialect.prefilled(original.envelope, prefill_of(text), backend.prefill_field)
             original = msgspec.structs.replace(original, envelope=envelope)
         self._rest = _Rest(self._told, prefilled=self._prefilled)
-        splice = backend.dialect.stream_splice(self._first, self._rest, tuple(self.usage))
-        return Step(backend, original, splice, "prefill" if self._prefilled else "from_start")
+        splice = backend.dialect.stream_splice(self._first, self._rest, self._usage())
+        wait = spacing(self._attempts.at(backend)) if self._wait is None else self._wait
+        return Step(backend, original, splice, "prefill" if self._prefilled else "from_start", wait)

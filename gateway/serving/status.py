@@ -18,7 +18,7 @@ from gateway.snapshot.describing import (
     shown_time,
 )
 from gateway.snapshot.generations import Generation, TenantState
-from gateway.telemetry.metrics import ReloadResult, TenantConfiguration
+from gateway.telemetry.reloads import ReloadResult, TenantConfiguration
 
 NOTHING_TO_SERVE = "no file names an LLMProvider or an LLMRoute yet, so every request gets 404"
 
@@ -33,6 +33,14 @@ class Since:
     """When its standing last changed."""
 
 
+@frozen(eq=False)
+class _Shown:
+    """What is told of a tenant; as long as it stands as it stood it is the same object."""
+
+    since: Since
+    configuration: TenantConfiguration
+
+
 class Status:
     """The state of this process for /readyz, /config and the metrics."""
 
@@ -42,7 +50,7 @@ class Status:
         self._generation: Generation | None = None
         self._folder_problem = ""
         self._adopted_at = 0.0
-        self._since: Mapping[str, Since] = {}
+        self._tenants: Mapping[str, _Shown] = {}
 
     def adopted(self, generation: Generation, now: float) -> None:
         """A new generation runs from now on.
@@ -50,8 +58,9 @@ class Status:
         :param now: seconds of Unix time.
         """
         before = self._generation.tenants if self._generation is not None else {}
-        self._since = {
-            name: _since(before.get(name), state, self._since.get(name), now)
+        known = self._tenants
+        self._tenants = {
+            name: known[name] if before.get(name) is state else _shown(before.get(name), state, known, now)
             for name, state in generation.tenants.items()
         }
         self._generation = generation
@@ -91,7 +100,17 @@ class Status:
         known = {*generation.tenants, *generation.snapshot.tenants} if generation is not None else set()
         if tenant is not None and tenant not in known:
             return None
-        return partial(_config, generation, tenant, self._folder_problem, self._adopted_at, self._since)
+        return partial(_config, generation, tenant, self._folder_problem, self._adopted_at, self._tenants)
+
+    @property
+    def generation(self) -> Generation | None:
+        """What runs; None before the first."""
+        return self._generation
+
+    def since(self, tenant: str) -> Since | None:
+        """Since when a tenant stands as it stands; None where there are no files of it.  May be asked in any thread."""
+        shown = self._tenants.get(tenant)
+        return shown.since if shown is not None else None
 
     def tenants(self) -> list[TenantConfiguration]:
         """How every tenant's files stand, for the metrics; the problems that are no tenant's under an empty name."""
@@ -99,16 +118,6 @@ class Status:
         if generation is None:
             return []
         nobodys = [problem for problem in generation.problems if problem.tenant is None]
-        standing = [
-            TenantConfiguration(
-                tenant=name,
-                successful=state.standing == "current",
-                applied_at=self._since[name].applied,
-                errors=_count(state.problems, "error"),
-                warnings=_count(state.problems, "warning"),
-            )
-            for name, state in generation.tenants.items()
-        ]
         whole = TenantConfiguration(
             tenant="",
             successful=not _count(nobodys, "error"),
@@ -116,7 +125,7 @@ class Status:
             errors=_count(nobodys, "error"),
             warnings=_count(nobodys, "warning"),
         )
-        return [whole, *standing]
+        return [whole, *(shown.configuration for shown in self._tenants.values())]
 
 
 def reload_result(generation: Generation) -> ReloadResult:
@@ -127,11 +136,23 @@ def reload_result(generation: Generation) -> ReloadResult:
     return ReloadResult.PARTLY_APPLIED if fresh else ReloadResult.REJECTED
 
 
+def _shown(was: TenantState | None, state: TenantState, known: Mapping[str, _Shown], now: float) -> _Shown:
+    since = _since(was, state, known[state.name].since if was is not None else None, now)
+    return _Shown(
+        since,
+        TenantConfiguration(
+            tenant=state.name,
+            successful=state.standing == "current",
+            applied_at=since.applied,
+            errors=_count(state.problems, "error"),
+            warnings=_count(state.problems, "warning"),
+        ),
+    )
+
+
 def _since(was: TenantState | None, state: TenantState, since: Since | None, now: float) -> Since:
     if was is None or since is None:
         return Since(now if state.table is not None or state.good is not None else None, now)
-    if state is was:
-        return since
     match state.standing:
         case "missing":
             applied = None
@@ -150,11 +171,11 @@ def _config(
     only: str | None,
     folder_problem: str,
     adopted_at: float,
-    since: Mapping[str, Since],
+    shown: Mapping[str, _Shown],
 ) -> Description:
     if generation is None:
         return {"problems": [folder_problem] if folder_problem else [], "tenants": {}}
-    tenants = _tenants(generation, only, since)
+    tenants = _tenants(generation, only, shown)
     if only is not None:
         return {"tenants": tenants}
     return {
@@ -169,15 +190,15 @@ def _config(
 
 
 def _tenants(
-    generation: Generation, only: str | None, since: Mapping[str, Since]
+    generation: Generation, only: str | None, known: Mapping[str, _Shown]
 ) -> Iterator[tuple[str, Description]]:
     """Every tenant, or the only one that is wanted, by its name."""
     tables, hosts = generation.snapshot.tenants, anonymous_hosts(generation.snapshot)
     for name in sorted({*generation.tenants, *tables}) if only is None else [only]:
         shown: Description = {}
         # One that has no files, and answers with what others have, has a table only.
-        if name in since:
-            shown |= _state(generation.tenants[name], since[name])
+        if name in known:
+            shown |= _state(generation.tenants[name], known[name].since)
         if name in tables:
             shown |= describe(tables[name], hosts.get(name, ()))
         yield name, shown
@@ -191,7 +212,12 @@ def _state(state: TenantState, since: Since) -> Description:
         "digest": state.digest,
         "problems": [describe_problem(each) for each in state.problems if each.severity == "error"],
         "warnings": [describe_problem(each) for each in state.problems if each.severity == "warning"],
-        "clients": describe_clients(state.good.document if state.good is not None else None),
+        # Of one that was never good nothing may tell whether it has any.
+        **(
+            {"clients": describe_clients(state.document)}
+            if state.good is not None or state.document is not None
+            else {}
+        ),
     }
 
 

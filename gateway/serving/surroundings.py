@@ -6,12 +6,16 @@ import random
 import time
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import field, frozen
 
 from gateway.live import Live
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.capture_log import CaptureLog
+from gateway.telemetry.costs import Costs
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.recent_failures import RecentFailures
+from gateway.telemetry.traces import CurrentTracer
 from gateway.wire.pools import Pools
 from gateway.wire.sweep import Sweep
 
@@ -32,3 +36,11 @@ class Surroundings:
     """Seconds of Unix time, by which clients' keys end and providers' dates are read."""
     chance: Callable[[], float] = random.random
     """A random number from 0 to 1, 1 not included."""
+    recent_failures: RecentFailures | None = None
+    """None remembers none for the page."""
+    capture_log: CaptureLog | None = None
+    """None keeps nothing of what is asked and answered."""
+    costs: Costs = field(factory=Costs)
+    """What answers cost."""
+    tracing: CurrentTracer = field(factory=CurrentTracer)
+    """Whether there is tracing."""

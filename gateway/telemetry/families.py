@@ -6,10 +6,7 @@ dashboards: they are not changed, only added to.
 
 from __future__ import annotations
 
-from enum import Enum
-
-from attrs import frozen
-from prometheus_client import metrics_core
+from gateway.telemetry.family import Family, Kind
 
 BUCKETS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -17,47 +14,21 @@ BUCKETS = (
 )
 """Upper bounds of the duration histogram, in seconds: refusals take a millisecond, long answers minutes."""
 
-BUCKET_NAMES = (*map(str, BUCKETS), "+Inf")
-"""The bounds as `le` shows them."""
+OVERHEAD_BUCKETS = (
+    *(0.00001, 0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005),
+    *(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0),
+)
+"""Of the gateway's own work: a small request takes a tenth of a millisecond, one of many megabytes a hundred times
+that, and a long stream adds up to more."""
 
+FIRST_TOKEN_BUCKETS = BUCKETS
+"""Reasoning models think for minutes before their first word."""
 
-class Kind(Enum):
-    """A metric's type, as Prometheus names it."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-    INFO = "info"
-
-
-@frozen
-class Family:
-    """One metric, whatever its label values."""
-
-    name: str
-    """As it stands in queries; a histogram's without `_bucket`, `_sum` and `_count`."""
-    kind: Kind
-    labels: tuple[str, ...]
-    unit: str
-    """What one of it is; empty for a flag."""
-    meaning: str
-
-    def counter(self) -> metrics_core.CounterMetricFamily:
-        """A counter without samples."""
-        return metrics_core.CounterMetricFamily(self.name, self.meaning, labels=self.labels)
-
-    def gauge(self) -> metrics_core.GaugeMetricFamily:
-        """A gauge without samples."""
-        return metrics_core.GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
-
-    def histogram(self) -> metrics_core.HistogramMetricFamily:
-        """A histogram without samples."""
-        return metrics_core.HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
-
-    def info(self) -> metrics_core.InfoMetricFamily:
-        """An info without samples: its labels are the information, its value is 1."""
-        return metrics_core.InfoMetricFamily(self.name.removesuffix("_info"), self.meaning)
-
+PER_TOKEN_BUCKETS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05),
+    *(0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0),
+)
+"""Twenty to two hundred tokens a second is what providers do; some do a thousand."""
 
 SERIES_LABELS = ("tenant", "client", "route", "rule", "provider", "model")
 """Who asked, and who answered; all by the names that configuration gives them."""
@@ -81,10 +52,62 @@ TOKENS = Family(
     Kind.COUNTER,
     (*SERIES_LABELS, "type"),
     "tokens",
-    "Tokens that providers say they have counted; type is input or output.",
+    "Tokens of answers, as providers have counted them, else estimated; type is input or output, and for parts of "
+    "these, not to be added, cached_input (what the provider had read before) or reasoning.",
+)
+TOKENS_ESTIMATED = Family(
+    "llmgateway_tokens_estimated_total",
+    Kind.COUNTER,
+    (*SERIES_LABELS, "type"),
+    "tokens",
+    "The part of `llmgateway_tokens_total` that no provider has counted, but the gateway estimated; type is input or "
+    "output.",
+)
+COST = Family(
+    "llmgateway_cost_total",
+    Kind.COUNTER,
+    (*SERIES_LABELS, "currency"),
+    "of the currency",
+    "What answers have cost by the prices of their models; nothing where a model has no price.",
+)
+REQUEST_BYTES = Family(
+    "llmgateway_request_bytes_total",
+    Kind.COUNTER,
+    SERIES_LABELS,
+    "bytes",
+    "Of bodies that clients have sent.",
+)
+RESPONSE_BYTES = Family(
+    "llmgateway_response_bytes_total",
+    Kind.COUNTER,
+    SERIES_LABELS,
+    "bytes",
+    "Of bodies that clients were sent.",
 )
 ATTEMPT_LABELS = ("tenant", "route", "rule", "provider", "model")
 """Who was asked for an answer, whoever gave it in the end."""
+
+OVERHEAD = Family(
+    "llmgateway_overhead_seconds",
+    Kind.HISTOGRAM,
+    ATTEMPT_LABELS,
+    "seconds",
+    "What the gateway itself worked on an exchange, without waiting for the client, the provider or a connection.",
+)
+TIME_TO_FIRST_TOKEN = Family(
+    "llmgateway_time_to_first_token_seconds",
+    Kind.HISTOGRAM,
+    ATTEMPT_LABELS,
+    "seconds",
+    "From the end of a request's head to the first content of its streamed answer, failed attempts included.",
+)
+TIME_PER_OUTPUT_TOKEN = Family(
+    "llmgateway_time_per_output_token_seconds",
+    Kind.HISTOGRAM,
+    ATTEMPT_LABELS,
+    "seconds",
+    "Of a streamed answer that is whole: from its first content to its end, by each output token after the first.",
+)
 
 ATTEMPTS = Family(
     "llmgateway_attempts_total",
@@ -93,6 +116,20 @@ ATTEMPTS = Family(
     "attempts",
     "Attempts at providers that have ended, several for a request that was tried again or elsewhere; a provider that "
     "was passed over has outcome open.",
+)
+RETRIES = Family(
+    "llmgateway_retries_total",
+    Kind.COUNTER,
+    ATTEMPT_LABELS,
+    "attempts",
+    "Attempts at a provider that was asked for the same answer before, by the provider asked again.",
+)
+FALLBACKS = Family(
+    "llmgateway_fallbacks_total",
+    Kind.COUNTER,
+    ATTEMPT_LABELS,
+    "attempts",
+    "Attempts at another provider because the one before did not answer or was passed over, by the provider turned to.",
 )
 HEDGES = Family(
     "llmgateway_hedges_total",
@@ -126,20 +163,57 @@ UPSTREAM_CONNECTIONS = Family(
     "connections",
     "Connections to providers: active, idle, or pending, which is who waits for one.  Tenant is whose provider it is.",
 )
+UPSTREAM_OPENED = Family(
+    "llmgateway_upstream_connections_opened_total",
+    Kind.COUNTER,
+    ("tenant", "provider"),
+    "connections",
+    "Connections to providers that were made.  Tenant is whose provider it is.",
+)
+POOL_WAIT = Family(
+    "llmgateway_pool_wait_seconds",
+    Kind.HISTOGRAM,
+    ("tenant", "provider"),
+    "seconds",
+    "How long attempts waited for a connection: not at all for an idle one, else for a new one or for one to become "
+    "free; who gave up is in it, too.  Tenant is whose provider it is.",
+)
+DOWNSTREAM_CONNECTIONS = Family(
+    "llmgateway_downstream_connections",
+    Kind.GAUGE,
+    ("listener", "state"),
+    "connections",
+    "Connections of clients by the name given with --listen: active, which have a request, or idle.",
+)
+DOWNSTREAM_OPENED = Family(
+    "llmgateway_downstream_connections_opened_total",
+    Kind.COUNTER,
+    ("listener",),
+    "connections",
+    "Connections that clients have made.",
+)
+TLS_HANDSHAKES = Family(
+    "llmgateway_tls_handshakes_total",
+    Kind.COUNTER,
+    ("side", "result"),
+    "handshakes",
+    "TLS handshakes that have ended; side is downstream (clients) or upstream (providers), result is ok, refused (the "
+    "certificate), failed, timeout or left (the client).",
+)
 BREAKER_STATE = Family(
     "llmgateway_breaker_state",
     Kind.GAUGE,
     ("tenant", "provider", "key"),
     "",
     "0 where requests pass, 2 where the provider is left alone for a while, 1 while one request tries it again. "
-    "Tenant is whose provider it is.",
+    "Tenant is whose provider it is; where others use it, too, this is the worst that any has of it.",
 )
 KEY_USABLE = Family(
     "llmgateway_key_usable",
     Kind.GAUGE,
     ("tenant", "provider", "key"),
     "",
-    "0 where the provider has refused the key, or has said that it is at its limit for now; else 1.",
+    "0 where the provider has refused the key, or has said that it is at its limit for now; else 1. Tenant as before.",
 )
 HEALTH_CHECKS = Family(
     "llmgateway_health_checks_total",
@@ -178,6 +252,14 @@ PROBLEMS = Family(
     "Problems in the tenant's files as they are; severity is error or warning.  Tenant is empty for the "
     "Gateway document and for what is no tenant's.  `/config` names them.",
 )
+LOOP_LAG = Family(
+    "llmgateway_loop_lag_seconds",
+    Kind.HISTOGRAM,
+    (),
+    "seconds",
+    "How much later than due the event loop came to a timer, four times a second: what requests wait for when it is "
+    "busy.",
+)
 LINES_DROPPED = Family(
     "llmgateway_access_log_lines_dropped_total",
     Kind.COUNTER,
@@ -194,7 +276,17 @@ BUILD = Family(
 )
 
 FAMILIES = (
-    *(REQUESTS, DURATION, TOKENS, ATTEMPTS, HEDGES, CONTINUATIONS, MIRRORED),
-    *(IN_FLIGHT, UPSTREAM_CONNECTIONS, BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
-    *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LINES_DROPPED, BUILD),
+    *(REQUESTS, DURATION, OVERHEAD, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN),
+    *(TOKENS, TOKENS_ESTIMATED, COST, REQUEST_BYTES, RESPONSE_BYTES),
+    *(ATTEMPTS, RETRIES, FALLBACKS, HEDGES, CONTINUATIONS, MIRRORED, IN_FLIGHT),
+    *(
+        UPSTREAM_CONNECTIONS,
+        UPSTREAM_OPENED,
+        POOL_WAIT,
+        DOWNSTREAM_CONNECTIONS,
+        DOWNSTREAM_OPENED,
+        TLS_HANDSHAKES,
+    ),
+    *(BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
+    *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LOOP_LAG, LINES_DROPPED, BUILD),
 )

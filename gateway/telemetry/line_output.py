@@ -16,13 +16,15 @@ _STANDARD_OUTPUT = 1
 class LineOutput:
     """A log's file, opened to append, or the standard output."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, private: bool = False) -> None:
         """Open it.
 
         :param path: of the file, created if need be, readable by owner and group; `-` is the standard output.
+        :param private: one that is created is readable by its owner alone.
         :raises OSError: where it cannot be opened; a named pipe that nobody reads is one such.
         """
         self.path = path
+        self._mode = 0o600 if private else 0o640
         self.within_line = False
         """The last byte that was written did not end a line."""
         self._open()
@@ -33,8 +35,10 @@ class LineOutput:
         else:
             # Non-blocking for the sake of named pipes; a file does not care.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, 0o640)
-        self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            self._descriptor = os.open(self.path, flags, self._mode)
+        opened = os.fstat(self._descriptor)
+        self._is_file = stat.S_ISREG(opened.st_mode)
+        self._identity = opened.st_dev, opened.st_ino
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLOUT)
 
@@ -60,6 +64,16 @@ class LineOutput:
         if taken:
             self.within_line = view[taken - 1] != ord("\n")
         return taken
+
+    def is_moved(self) -> bool:
+        """Tell whether the path leads to another file by now, or to none: somebody has rotated the log."""
+        if not self._is_file or self.path == STDOUT:
+            return False
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != self._identity
 
     def reopen(self) -> None:
         """Open the path anew, where a rotation has moved the file away.

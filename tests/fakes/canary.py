@@ -55,7 +55,7 @@ BACKEND = Backend(
             name="",
             weight=1,
             secret=Secret(CANARY),
-            breaker_name=BreakerName("acme", "dashscope-qwen", "", Secret(CANARY)),
+            breaker_name=BreakerName("acme", "acme", "dashscope-qwen", "", Secret(CANARY)),
             head_lines=f"authorization: Bearer {CANARY}\r\n".encode(),
         ),
     ),
@@ -69,6 +69,7 @@ BACKEND = Backend(
     pool=PoolLimits(),
     outlier=OutlierDetection(),
     prefill=False,
+    pricing=None,
     prefill_field=None,
     labels=SeriesLabels(
         tenant="acme", route="demo", rule="vip-route", provider="dashscope-qwen", model="qwen-turbo"
@@ -104,5 +105,4 @@ def snapshot_of(*backends: Backend) -> Snapshot:
         withheld=HostTable(),
         settings=GatewaySettings(body_bytes=1000),
         destinations={backend.destination: backend.pool for backend in backends},
-        turns_keys=frozenset({rule.turns_key}),
     )

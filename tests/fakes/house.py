@@ -18,8 +18,11 @@ from gateway.serving.reception import Reception
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.generations import Generation
-from gateway.telemetry.access_log import AccessLog, ExchangeRecord
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.capture_log import CaptureLog, CaptureRecord
+from gateway.telemetry.exchange_record import ExchangeRecord
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import CurrentTracer
 from gateway.wire.limits import SWEEP_SECONDS, DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
 from gateway.wire.pools import Pools
@@ -39,6 +42,16 @@ class Records(AccessLog):
         self.records: list[ExchangeRecord] = []
 
     def write(self, record: ExchangeRecord) -> None:
+        self.records.append(record)
+
+
+class Captures(CaptureLog):
+    """A capture log that keeps its records."""
+
+    def __init__(self) -> None:
+        self.records: list[CaptureRecord] = []
+
+    def write(self, record: CaptureRecord) -> None:
         self.records.append(record)
 
 
@@ -119,7 +132,11 @@ class House:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.access_log = Records()
+        self.capture_log = Captures()
+        self.chance = 0.0
+        """What every random number is, 0 to 1."""
         self.live = Live()
+        self.tracing = CurrentTracer()
         self.current = CurrentSnapshot()
         self.generation: Generation | None = None
         surroundings = Surroundings(
@@ -131,11 +148,14 @@ class House:
             sweep=self.sweep,
             via=VIA,
             wall_clock=self.clock.seconds,
-            chance=lambda: 0.0,
+            chance=lambda: self.chance,
+            capture_log=self.capture_log,
+            tracing=self.tracing,
         )
         self.reception = Reception(surroundings)
+        judged_by = limits or DownstreamLimits()
         self.factory = DownstreamFactory(
-            self.reception, self.sweep, lambda: limits or DownstreamLimits(), listener, wall_clock=lambda: 0.0
+            self.reception, self.sweep, lambda: judged_by, listener, wall_clock=lambda: 0.0
         )
         self._environment = environment or {}
         if conf is not None:

@@ -18,13 +18,16 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http import Request
 
 from gateway.messages import Secret
 from gateway.resources import Position, Problem
 from gateway.serving import admin
 from gateway.serving.admin import AdminFactory
-from gateway.serving.admin_pages import AdminPages, host_name, is_local_name
+from gateway.serving.admin_access import SIGNED_IN_SECONDS, AdminAccess
+from gateway.serving.admin_pages import AdminPages
 from gateway.serving.explanation import Decision, Explanation
+from gateway.serving.local_names import host_name, is_local_name
 from gateway.serving.questions import Question
 from gateway.serving.rehearsing import Proposal, ProposedFile, Rehearsal
 from gateway.snapshot.differing import Change
@@ -109,14 +112,38 @@ class Threads:
         result.callback(function())
 
 
+@define
+class FakePage:
+    """A page of a few words, and one event."""
+
+    is_full: bool = False
+
+    def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
+        return succeed(b"<p>the page</p>" + b"<p>sign out</p>" * can_sign_out)
+
+    def follow(self, request: Request) -> None:
+        request.write(b"event: sections\n\n")
+
+
 class AdminTestCase(SynchronousTestCase):
+    token: Secret | None = None
+
     def setUp(self) -> None:
         self.state = FakeState()
         self.registry = CollectorRegistry()
         self.threads = Threads()
         self.inquiries = FakeInquiries()
+        self.page = FakePage()
+        self.clock = Clock()
+        access = AdminAccess(self.token, self.clock.seconds)
         self.pages = AdminPages(
-            self.state, self.inquiries, self.registry, self.threads.run, ["admin.example.com"]
+            self.state,
+            self.inquiries,
+            self.registry,
+            self.threads.run,
+            self.page,
+            access,
+            ["admin.example.com"],
         )
         self.factory = AdminFactory(self.pages, Clock())
         self.factory.doStart()
@@ -392,10 +419,14 @@ def question(path: str, length: int) -> bytes:
 
 class QuestionTests(AdminTestCase):
     def post(
-        self, path: str, body: bytes, more: str = "Content-Type: application/json\r\n", **options: str
+        self,
+        path: str,
+        body: bytes,
+        more: str = "Content-Type: application/json\r\n",
+        host: str = "localhost",
     ) -> Heard:
         length = f"Content-Length: {len(body)}\r\n"
-        return self.ask(path, method="POST", more=more + length, body=body, **options)
+        return self.ask(path, method="POST", host=host, more=more + length, body=body)
 
     def test_explain_as_text(self) -> None:
         answer = self.post("/explain", b'{"host": "demo", "body": {"messages": []}}')
@@ -481,6 +512,159 @@ class QuestionTests(AdminTestCase):
         lose()
         self.assertEqual(self.factory.held_bytes, 0)
         self.assertEqual(self.post("/explain", b'{"host": "abcdefghijk"}').status, 200)
+
+
+class PageTests(AdminTestCase):
+    def ask_as_browser(self, path: str) -> Heard:
+        return self.ask(path, more="Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n")
+
+    def test_browsers_get_the_page(self) -> None:
+        answer = self.ask_as_browser("/")
+        self.assertEqual((answer.status, answer.body), (200, b"<p>the page</p>"))
+        self.assertEqual(answer.headers["content-type"], "text/html; charset=utf-8")
+
+    def test_the_page_may_load_what_is_here_and_nothing_else(self) -> None:
+        policy = self.ask_as_browser("/").headers["content-security-policy"]
+        self.assertTrue(policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';"))
+        self.assertIn("frame-ancestors 'none'", policy)
+        self.assertNotIn("unsafe", policy)
+
+    def test_the_files_of_the_page(self) -> None:
+        for path, content_type in (
+            ("/static/page.js", "text/javascript; charset=utf-8"),
+            ("/static/page.css", "text/css; charset=utf-8"),
+            ("/static/icon.svg", "image/svg+xml"),
+        ):
+            answer = self.ask(path)
+            self.assertEqual((answer.status, answer.headers["content-type"]), (200, content_type))
+            self.assertEqual(self.ask(path, method="POST").status, 405)
+        for path in ("/static/", "/static/../admin.py", "/static/uplot-1.6.32/LICENSE", "/static/none.js"):
+            self.assertEqual(self.ask(path).status, 404, path)
+
+    def test_events(self) -> None:
+        transport, lose = self.begin(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head, _, body = transport.value().partition(b"\r\n\r\n")
+        self.assertIn(b"Content-Type: text/event-stream", head)
+        self.assertNotIn(b"Content-Length", head)
+        self.assertIn(b"event: sections", body)
+        self.assertFalse(transport.disconnecting)
+        lose()
+
+    def test_events_that_nobody_may_follow(self) -> None:
+        self.page.is_full = True
+        self.assertEqual(self.ask("/events").status, 503)
+
+    def test_the_head_of_events(self) -> None:
+        self.assertEqual(self.ask("/events", method="HEAD").status, 200)
+
+
+TOKEN = "token-of-the-admin-port"
+
+
+class TokenTests(AdminTestCase):
+    token = Secret(TOKEN)
+
+    def bearing(self, token: str, path: str = "/config", scheme: str = "Bearer") -> int:
+        return self.ask(path, more=f"Authorization: {scheme} {token}\r\n").status
+
+    def fill_in(self, path: str, form: str, more: str = "") -> Heard:
+        more += "Content-Type: application/x-www-form-urlencoded\r\n"
+        return self.ask(
+            path, method="POST", more=f"{more}Content-Length: {len(form)}\r\n", body=form.encode()
+        )
+
+    def test_only_health_and_metrics_are_open(self) -> None:
+        for path in ("/metrics", "/healthz", "/readyz"):
+            self.assertEqual(self.ask(path).status, 200, path)
+        for path in ("/", "/config", "/explain", "/check", "/events", "/logout", "/none", "/static/none"):
+            answer = self.ask(path)
+            self.assertEqual(answer.status, 401, path)
+            self.assertEqual(answer.headers["www-authenticate"], 'bearer realm="llmgateway admin"')
+            self.assertNotIn(b"tenants", answer.body)
+
+    def test_tools_bear_the_token(self) -> None:
+        self.assertEqual(self.bearing(TOKEN), 200)
+        self.assertEqual(self.bearing(TOKEN, scheme="bearer"), 200)
+        for wrong in ("", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\xe4" * 20):
+            self.assertEqual(self.bearing(wrong), 401, wrong)
+        self.assertEqual(self.bearing(TOKEN, scheme="Basic"), 401)
+
+    def test_a_strange_host_is_refused_before_the_token_is_looked_at(self) -> None:
+        answer = self.ask("/config", host="example.net", more=f"Authorization: Bearer {TOKEN}\r\n")
+        self.assertEqual(answer.status, 403)
+
+    def test_browsers_get_a_form(self) -> None:
+        answer = self.ask("/", more="Accept: text/html\r\n")
+        self.assertEqual(answer.status, 401)
+        self.assertIn(b'action="/login"', answer.body)
+        self.assertIn("content-security-policy", answer.headers)
+
+    def test_signing_in_and_out(self) -> None:
+        signed_in = self.fill_in("/login", f"token={TOKEN}")
+        self.assertEqual((signed_in.status, signed_in.headers["location"]), (303, "/"))
+        cookie, *attributes = signed_in.headers["set-cookie"].split("; ")
+        self.assertEqual(attributes, ["path=/", "httponly", "samesite=strict"])
+        self.assertNotIn(TOKEN, cookie)
+
+    def sign_in(self) -> str:
+        """The cookie, in the case in which it was set."""
+        form = f"token={TOKEN}".encode()
+        head = (
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        )
+        transport, lose = self.begin(head + b"Content-Length: %d\r\n\r\n" % len(form) + form)
+        lose()
+        sent: str = transport.value().decode()
+        return sent.partition("Set-Cookie: ")[2].partition(";")[0]
+
+    def test_a_browser_that_has_signed_in(self) -> None:
+        cookie = f"Cookie: {self.sign_in()}\r\n"
+        self.assertEqual(self.ask("/config", more=cookie).status, 200)
+        self.assertIn(b"sign out", self.ask("/", more=cookie + "Accept: text/html\r\n").body)
+        self.assertEqual(self.ask("/config", more=cookie[:-4] + "\r\n").status, 401)
+        out = self.fill_in("/logout", "", cookie)
+        self.assertEqual(out.status, 303)
+        self.assertIn("max-age=0", out.headers["set-cookie"])
+        self.assertEqual(self.ask("/config", more=cookie).status, 401)
+
+    def test_a_browser_is_signed_out_after_a_while(self) -> None:
+        cookie = f"Cookie: {self.sign_in()}\r\n"
+        self.clock.advance(SIGNED_IN_SECONDS - 1)
+        self.assertEqual(self.ask("/config", more=cookie).status, 200)
+        self.clock.advance(1)
+        self.assertEqual(self.ask("/config", more=cookie).status, 401)
+
+    def test_a_wrong_token_in_the_form(self) -> None:
+        for form in (
+            "",
+            "token=",
+            "token=wrong",
+            f"token={TOKEN}x",
+            f"other={TOKEN}",
+            "&".join("abcdefghijklm"),
+        ):
+            answer = self.fill_in("/login", form)
+            self.assertEqual(answer.status, 403, form)
+            self.assertNotIn("set-cookie", answer.headers)
+            self.assertIn(b"not the token", answer.body)
+
+    def test_a_form_of_another_site(self) -> None:
+        strange = self.fill_in("/login", f"token={TOKEN}", "Origin: http://example.net\r\n")
+        self.assertEqual(strange.status, 403)
+        ours = self.fill_in("/login", f"token={TOKEN}", "Origin: http://127.0.0.1:9901\r\n")
+        self.assertEqual(ours.status, 303)
+
+    def test_a_form_that_is_too_large(self) -> None:
+        self.assertEqual(self.fill_in("/login", "token=" + "x" * 5000).status, 413)
+        self.assertEqual(self.factory.held_bytes, 0)
+
+    def test_no_body_is_kept_of_who_may_not_ask(self) -> None:
+        _, lose = self.begin(question("/explain", 100) + b"{" * 50)
+        self.assertEqual(self.factory.held_bytes, 0)
+        lose()
+
+    def test_a_form_is_only_sent(self) -> None:
+        self.assertEqual(self.ask("/login").status, 405)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.serving.change_log import ChangeLog
 from gateway.serving.status import reload_result
-from gateway.snapshot.differing import Change
 from gateway.snapshot.generations import Generation
-from tests.fakes.conf import KEYED, adopt_conf, provider
+from tests.fakes.conf import KEYED, adopt_conf, provider, tenant
 
 BROKEN = "kind: ["
 WARNED = provider("w", f"{KEYED}\nendpoint: {{tls: {{insecureSkipVerify: true}}}}")
@@ -47,7 +46,10 @@ class ChangeLogTests(SynchronousTestCase):
         (event,) = self.events
         self.assertEqual(
             event["changes"],
-            [Change("acme", "changed", ("provider c added",)), Change("beta", "removed", ())],
+            [
+                {"tenant": "acme", "how": "changed", "details": ["provider c added"]},
+                {"tenant": "beta", "how": "removed", "details": []},
+            ],
         )
 
     def test_errors_each_time_and_warnings_once(self) -> None:
@@ -66,6 +68,32 @@ class ChangeLogTests(SynchronousTestCase):
         lines = self.tell(adopt_conf({"acme/p.yaml": BROKEN}, first))
         self.assertIn("tenant acme goes on with its last good configuration", lines)
         self.assertTrue(lines[-1].startswith("configuration rejected, hosts served: 1, "), lines)
+
+    def test_a_tenant_that_has_lost_its_clients(self) -> None:
+        clients = tenant("acme", "clients: []")
+        first = adopt_conf({"acme/p.yaml": provider("a"), "acme/t.yaml": clients})
+        self.tell(first)
+        opened = adopt_conf({"acme/p.yaml": provider("a")}, first)
+        told = "tenant acme has no clients any more: ANYBODY may ask for its hosts"
+        self.assertIn(told, self.tell(opened))
+        self.assertNotIn(told, self.tell(adopt_conf({"acme/p.yaml": provider("b")}, opened)))
+        self.assertNotIn(told, self.tell(adopt_conf({}, first)))
+
+    def test_a_tenant_whose_exchanges_nobody_keeps(self) -> None:
+        first = adopt_conf({"acme/p.yaml": provider("a")})
+        wanted = {"acme/p.yaml": provider("a"), "acme/t.yaml": tenant("acme", "capture: {request: true}")}
+        told = "tenant acme wants its exchanges kept: start with --capture-log for that"
+        self.assertNotIn(told, self.tell(first))
+        second = adopt_conf(wanted, first)
+        self.assertIn(told, self.tell(second))
+        self.assertNotIn(told, self.tell(adopt_conf({**wanted, "b/p.yaml": provider("b")}, second)))
+        self.log = ChangeLog("conf.d", keeps_content=True)
+        self.assertNotIn(told, self.tell(adopt_conf(wanted)))
+
+    def test_where_a_problem_is(self) -> None:
+        self.tell(adopt_conf({"acme/p.yaml": BROKEN}))
+        event = self.events[0]
+        self.assertEqual((event["tenant"], event["file"]), ("acme", "conf.d/acme/p.yaml"))
 
     def test_nothing_to_serve(self) -> None:
         self.assertIn("conf.d: no file names an LLMProvider", self.tell(adopt_conf({}))[0])

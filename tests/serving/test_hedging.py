@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from gateway.dialects.sse import EVENT_BYTES
 from gateway.serving import mirroring
 from tests.fakes.client import Client
 from tests.fakes.conf import provider, route
@@ -89,6 +90,20 @@ class HedgeTests(PursuitTestCase):
         self.assert_answered(house, client, by="c", attempts=3)
         self.assert_counted(house, "lost")
 
+    def test_it_has_won_also_where_the_slow_one_has_failed_before(self) -> None:
+        house, client = self.hedged()
+        self.at(house, "a").answers(error_answer(500))
+        self.at(house, "b").answers(ANSWER)
+        self.assert_answered(house, client, by="b", attempts=2)
+        self.assert_counted(house, "won")
+
+    def test_one_that_has_failed_has_lost(self) -> None:
+        house, client = self.hedged()
+        self.at(house, "b").answers(error_answer(500))
+        self.at(house, "a").answers(ANSWER)
+        self.assert_answered(house, client, by="a", attempts=2)
+        self.assert_counted(house, "lost")
+
     def test_a_client_that_leaves_ends_both(self) -> None:
         house, client = self.hedged()
         client.leaves()
@@ -161,12 +176,42 @@ class KeepAliveTests(PursuitTestCase):
         self.assertEqual(client.received(), b"")
         house.provider.answers(ANSWER)
 
-    def test_nor_once_there_is_content(self) -> None:
+    def test_contents_are_as_good_and_between_them_comments_go_on(self) -> None:
+        house, client = self.client_of(failing("keepAlive: 5s"), STREAMED)
+        house.waits(4)
+        house.provider.answers(STREAM + said("x"))
+        house.waits(4)
+        house.provider.answers(said("y"))
+        self.assertNotIn(b"waiting", client.received())
+        house.waits(5.25)
+        self.assertEqual(unchunked(client.received()), b": waiting\n\n")
+        house.waits(5)
+        self.assertEqual(unchunked(client.received()), b": waiting\n\n")
+        client.leaves()
+
+    def test_also_while_another_one_is_asked_for_the_rest(self) -> None:
+        house, client = self.client_of(failing("keepAlive: 5s"), STREAMED)
+        house.provider.answers(STREAM + said("x") + LAST_CHUNK)
+        client.received()
+        house.waits(5.25)
+        self.assertEqual(unchunked(client.received()), b": waiting\n\n")
+        self.at(house, "b").answers(STREAM + said("x") + said("y") + stopped() + DONE)
+        self.assertEqual(text_of(client.received())[:1], ("y",))
+
+    def test_none_within_an_event_nor_to_who_takes_nothing(self) -> None:
         house, client = self.client_of(failing("keepAlive: 5s"), STREAMED)
         house.provider.answers(STREAM + said("x"))
-        client.received()
+        house.provider.answers(b"ffffff\r\ndata: " + b"x" * (EVENT_BYTES + 1))
+        self.assertIn(b"xxx", client.received())
         house.waits(11)
         self.assertEqual(client.received(), b"")
+        client.leaves()
+        house, client = self.client_of(failing("keepAlive: 5s"), STREAMED)
+        client.takes_nothing()
+        house.provider.answers(STREAM + said("x" * 100_000))
+        client.received()
+        house.waits(11)
+        self.assertNotIn(b"waiting", client.received())
         client.leaves()
 
     def test_a_stream_that_was_promised_and_does_not_come(self) -> None:
@@ -297,6 +342,20 @@ class MirrorTests(PursuitTestCase):
         self.at(house, "a").answers(ANSWER)
         self.assertEqual(self.mirrored("skipped"), 1)
         self.at(house, "b").answers(ANSWER)
+
+    def test_nor_too_large_ones(self) -> None:
+        self.patch(mirroring, "MOST_BYTES", 2 * len(json.dumps(HELLO)) - 1)
+        house, client = self.copied()  # the first is made whatever it has
+        for _ in range(2):
+            self.at(house, "a").answers(ANSWER)
+            client.sends(post(HELLO))
+        self.at(house, "a").answers(ANSWER)
+        self.assertEqual(self.mirrored("skipped"), 2)
+        self.at(house, "b").answers(ANSWER)
+        client.sends(post(HELLO))
+        self.at(house, "a").answers(ANSWER)
+        self.at(house, "b").answers(ANSWER)
+        self.assertEqual((self.mirrored("skipped"), self.mirrored("ok")), (2, 2))
 
     def test_a_fault_of_our_own_harms_no_request(self) -> None:
         house, client = self.open(self.CONF)

@@ -10,12 +10,14 @@ from gateway.serving.exchange import Exchange
 from gateway.serving.mirroring import Copy
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.pursuit import Pursuit
+from gateway.serving.recourse import Recourse
 from gateway.serving.relay import Relay
+from gateway.serving.sequel import Sequel
 from tests.fakes.client import Client
 from tests.fakes.house import ANSWER, HELLO, LAST_CHUNK, STREAM, House, post
 from tests.serving.pursuing import DONE, STREAMED, PursuitTestCase, error_answer, failing, said, stopped
 
-_OURS = (Attempt, Copy, Exchange, ProviderAnswer, Pursuit, Relay)
+_OURS = (Attempt, Copy, Exchange, ProviderAnswer, Pursuit, Recourse, Relay, Sequel)
 
 WHOLE = STREAM + said("x") + stopped() + DONE
 

@@ -61,6 +61,21 @@ def test_models_of_every_rule_in_the_order_written_each_once() -> None:
     assert models_of(several) == ["z", "of-a"]
 
 
+def test_a_fallback_may_answer_too_and_a_mirror_never_does() -> None:
+    with_fallback = table(
+        """
+        rules:
+        - matches: [{headers: {x: {}}}]
+          backendRefs: [{providerHost: a.example}]
+          fallback: [{providerHost: a.example, model: spare}, {providerHost: b.example}]
+          mirror: {providerHost: b.example}
+        - backendRefs: [{providerHost: a.example, model: z}]
+        """
+    )
+    assert models_of(with_fallback) == ["of-a", "spare", "z"]
+    assert json.loads(models_body(with_fallback, Operation.MODEL, b"/v1/models/spare"))["id"] == "spare"
+
+
 def test_a_route_that_leaves_the_choice_to_the_client_has_none() -> None:
     free = table("rules: [{backendRefs: [{providerHost: b.example}]}]")
     assert models_of(free) == []

@@ -54,8 +54,8 @@ def test_the_bytes() -> None:
         b"user-agent: curl/8\r\n"
         b"content-type: application/json\r\n"
         b"accept-encoding: identity\r\n"
-        b"x-request-id: id-1\r\n"
         b"via: 1.1 llmgateway-here\r\n"
+        b"x-request-id: id-1\r\n"
         b"content-length: 27\r\n"
         b"\r\n"
         b'{"messages":[],"model":"m"}'
@@ -69,7 +69,7 @@ def test_a_body_that_follows() -> None:
 
 def test_a_file_keeps_its_content_type() -> None:
     form = (b"content-type", b"multipart/form-data; boundary=x")
-    assert form in request(form, body=None, body_length=9).passed
+    assert form in request(form, body=None, body_length=9).head.passed
 
 
 def test_no_secret_is_in_what_people_read() -> None:
@@ -144,9 +144,9 @@ def test_a_rules_headers() -> None:
         b"x-rest: 1",
         b"content-type: application/json",
         b"accept-encoding: identity",
-        b"x-request-id: id-1",
         b"via: 1.1 llmgateway-here",
         b"x-tag: ours",
+        b"x-request-id: id-1",
         b"content-length: 15",
     ]
     shown = sent.header_lines()
@@ -160,9 +160,9 @@ def test_a_rules_headers() -> None:
 
 
 def test_other_operations_and_queries() -> None:
-    assert request(operation=Operation.EMBEDDINGS).target == b"/v1/embeddings"
-    assert request(query=b"a=1&key=x&b=2").target == b"/v1/chat/completions?a=1&b=2"
-    assert request(query=b"key=x").target == b"/v1/chat/completions"
+    assert request(operation=Operation.EMBEDDINGS).head.target == b"/v1/embeddings"
+    assert request(query=b"a=1&key=x&b=2").head.target == b"/v1/chat/completions?a=1&b=2"
+    assert request(query=b"key=x").head.target == b"/v1/chat/completions"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_no_credential_is_ever_left(fields: list[bytes]) -> None:
 )
 def test_via(lines: list[bytes], sent: bytes) -> None:
     headers = [(b"via", line) for line in lines]
-    assert dict(request(*headers).passed)[b"via"] == sent
+    assert dict(request(*headers).head.passed)[b"via"] == sent
     assert has_passed(head_of([(b"via", sent)]), VIA)
     assert not has_passed(head_of(headers), VIA)
 

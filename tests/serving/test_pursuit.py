@@ -120,6 +120,33 @@ class FallbackTests(PursuitTestCase):
             house.provider.answers(ANSWER)
             self.assert_answered(house, client, by="b", attempts=2)
 
+    def test_one_that_blames_the_request_too(self) -> None:
+        for code, status in (("content_filter", b"400 Bad Request"), ("model_not_found", b"404 Not Found")):
+            failure = {"error": {"message": "No.", "type": "invalid_request_error", "code": code}}
+            for body, answered in (
+                (HELLO, answer(json.dumps(failure).encode())),
+                (STREAMED, STREAM + event(words("")) + event(failure)),
+            ):
+                house, client = self.client_of(failing(), body)
+                house.provider.answers(answered)
+                self.assertEqual(self.asked(house), "a")
+                first, headers, told = parts(client.received())
+                self.assertEqual(first, b"HTTP/1.1 " + status)
+                self.assertEqual(headers[b"x-llmgateway-error-source"], b"provider")
+                self.assertEqual(json.loads(told)["error"]["code"], code)
+                house, client = self.client_of(failing(f"fallbackOn: [{code}]"), body)
+                house.provider.answers(answered)
+                house.provider.answers(ANSWER)
+                self.assert_answered(house, client, by="b", attempts=2)
+
+    def test_a_limit_that_comes_as_a_success_is_the_keys(self) -> None:
+        limited = {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}
+        house, client = self.client_of(failing("retries: {attempts: 1}"), STREAMED)
+        house.provider.answers(STREAM + event(limited))
+        house.provider.answers(ANSWER)
+        self.assert_answered(house, client, by="b", attempts=2)
+        self.assertTrue(house.live.keys.remembered())
+
     def test_who_cannot_be_reached_is_never_asked_twice(self) -> None:
         house, client = self.open(failing())
         network = house.network
@@ -251,6 +278,14 @@ class FallbackTests(PursuitTestCase):
         budgets = [house.live.budgets._ledgers["default", name].settled() for name in "ab"]
         self.assertEqual([(each.requests, each.retries) for each in budgets], [(1.0, 1.0), (1.0, 1.0)])
 
+    def test_they_are_counted_before_they_wait(self) -> None:
+        """Else all who fail at one moment would find the budget as it was."""
+        house, client = self.client_of(failing())
+        house.provider.answers(error_answer(500))
+        self.assertEqual(self.asked(house), "a")
+        self.assertEqual(house.live.budgets._ledgers["default", "a"].settled().retries, 1.0)
+        client.leaves()
+
     def test_waiting_ends_with_its_client(self) -> None:
         house, client = self.client_of(failing())
         house.provider.answers(error_answer(429, "", b"Retry-After: 3"))
@@ -326,7 +361,7 @@ class NobodyAnswersTests(PursuitTestCase):
         self.assertEqual(self.asked(house), "ab")
         house.waits(2)
         self.assertEqual(error(client.received())["code"], "provider_request_timeout")
-        self.assertEqual(self.tried(house), [("a", "silent"), ("b", "unreachable")])
+        self.assertEqual(self.tried(house), [("a", "silent"), ("b", "silent")])
         self.assert_nothing_is_left(house)
 
 

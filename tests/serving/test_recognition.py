@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.internet.address import IPv4Address
 
+from gateway.serving.acquaintance import Acquaintance
 from gateway.snapshot.clients import ConnectedClient
 from tests.fakes.client import Client, ClientTransport
 from tests.fakes.conf import key_hash, provider, route, route_to, tenant
@@ -244,7 +245,9 @@ class ConnectionTests(ConversationTestCase):
 
     def ask(self, house: House, client: Client) -> tuple[str, object]:
         client.sends(get(b"/v1/models"))
-        return house.record.client, client.connection.remembered
+        known = client.connection.remembered
+        assert isinstance(known, Acquaintance)
+        return house.record.client, known.client
 
     def test_it_is_remembered(self) -> None:
         house = self.house(FILES)

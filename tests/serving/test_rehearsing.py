@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
+from gateway.resources import SourceFile, file_reading
+from gateway.resources.file_reading import FileReading
 from gateway.serving.rehearsing import Proposal, ProposedFile, Rehearsal, proposal_from, proposal_of, rehearse
 from gateway.snapshot.differing import Change
-from gateway.snapshot.generations import Generation
 from gateway.watcher.folder import Folder
-from gateway.watcher.loading import LoadSettings, load
+from gateway.watcher.loading import Loaded, LoadSettings, load
 from tests.fakes.conf import KEYED, ROOT, any_tls, provider, route_to
 
 CONF = Path("/etc/llmgateway/conf.d")
@@ -26,15 +30,15 @@ def proposal(files: Mapping[str, str], folder: str = "mine") -> Proposal:
     return Proposal(folder, tuple(ProposedFile(path, text.encode()) for path, text in files.items()))
 
 
-def running(files: Mapping[str, str], folder: Path, **environment: str) -> Generation:
+def running(files: Mapping[str, str], folder: Path, **environment: str) -> Loaded:
     """What a gateway runs on whose conf.d this folder is."""
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
-    return load(Folder(folder).read(), None, settings(**environment)).generation
+    return load(Folder(folder).read(), None, settings(**environment))
 
 
-def rehearsed(files: Mapping[str, str], last: Generation | None = None, conf: Path = CONF) -> Rehearsal:
+def rehearsed(files: Mapping[str, str], last: Loaded | None = None, conf: Path = CONF) -> Rehearsal:
     return rehearse(proposal(files), last, conf, settings())
 
 
@@ -58,6 +62,63 @@ def test_nothing_would_change(tmp_path: Path) -> None:
     assert rehearsal.text().startswith(
         "nothing would change, as far as can be told without comparing secrets\n"
     )
+
+
+class TestRunningFiles:
+    """What came of them is taken for the same files of a proposal."""
+
+    FILES = MappingProxyType(
+        {
+            "acme/p.yaml": provider("a"),
+            "beta/p.yaml": provider("b", "hots: 1"),
+            "c.yaml": provider("c", KEYED.replace("sk-of-the-provider", '"${KEY}"')),
+        }
+    )
+
+    @pytest.fixture
+    def read(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Every file that is read, by its path below conf.d."""
+        read = list[str]()
+
+        def noted(source: SourceFile, *arguments: Any) -> FileReading:
+            read.append("/".join(Path(source.path).parts[-2:]) if source.folder else Path(source.path).name)
+            return file_reading.read_file(source, *arguments)
+
+        monkeypatch.setattr("gateway.resources.reading.read_file", noted)
+        return read
+
+    def test_only_what_is_different_is_read(self, tmp_path: Path, read: list[str]) -> None:
+        last = running(self.FILES, tmp_path, KEY="sk-1")
+        read.clear()
+        proposed = {**self.FILES, "acme/p.yaml": provider("z"), "acme/q.yaml": provider("a")}
+        rehearsal = rehearse(proposal(proposed), last, tmp_path, settings(KEY="sk-1"))
+        assert read == ["acme/p.yaml", "acme/q.yaml"]
+        fresh = rehearse(proposal(proposed), evolve(last, readings={}), tmp_path, settings(KEY="sk-1"))
+        assert rehearsal == fresh
+        assert [problem.position.file for problem in rehearsal.problems] == ["mine/beta/p.yaml"]
+
+    def test_of_another_name_it_is_another_file(self, tmp_path: Path, read: list[str]) -> None:
+        last = running(self.FILES, tmp_path, KEY="sk-1")
+        read.clear()
+        rehearse(proposal({"beta/q.yaml": provider("a")}), last, tmp_path, settings(KEY="sk-1"))
+        assert read == ["beta/q.yaml"]
+
+    def test_what_stands_for_something_else_now_is_read(self, tmp_path: Path, read: list[str]) -> None:
+        last = running(self.FILES, tmp_path, KEY="sk-1")
+        read.clear()
+        rehearse(proposal(self.FILES), last, tmp_path, settings(KEY="sk-2"))
+        assert read == ["c.yaml"]
+
+    def test_what_runs_stays_as_it_is(self, tmp_path: Path) -> None:
+        last = running(self.FILES, tmp_path, KEY="sk-1")
+        generation, readings = last.generation, dict(last.readings)
+        hosts = [host for host, _ in generation.snapshot.anonymous.items()]
+        granted = dict(generation.granted)
+        rehearse(proposal({"acme/p.yaml": provider("z")}), last, tmp_path, settings(KEY="sk-1"))
+        assert dict(last.readings) == readings
+        assert dict(generation.granted) == granted
+        assert [host for host, _ in generation.snapshot.anonymous.items()] == hosts
+        assert rehearse(proposal(self.FILES), last, tmp_path, settings(KEY="sk-1")).changes == ()
 
 
 def test_problems_name_files_as_their_owner_does() -> None:

@@ -8,9 +8,10 @@ from gateway.dialects.envelope import open_body
 from gateway.dialects.operations import Operation
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
-from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, rule_of
+from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, route_of, rule_of
+from gateway.snapshot.generations import Generation
 from gateway.wire.limits import DownstreamLimits
-from tests.fakes.conf import KEYED, adopt_conf, provider, route, route_table, route_to
+from tests.fakes.conf import KEYED, adopt_conf, key_hash, provider, route, route_table, route_to, tenant
 from tests.fakes.heads import request_head
 from tests.fakes.house import (
     ANSWER,
@@ -180,3 +181,65 @@ def test_a_rule_whose_providers_were_taken_away() -> None:
     with pytest.raises(GatewayError) as refused:
         rule_of(route_table(second.snapshot, "demo", "user"), head(b"POST", b"/"), "")
     assert (refused.value.code, refused.value.status) == ("no_backend", 503)
+
+
+KEY_OF_ACME = "sk-client-key-of-acme"
+CLIENTS = f'clients: [{{name: ci, apiKeyHash: "{key_hash(KEY_OF_ACME)}"}}]'
+
+
+def routed(generation: Generation, host: str, listener: str = "") -> str:
+    """By which route the client with this key is answered at a host, or the refusal."""
+    asked = request_head(b"POST", b"/", b"", host, [], None, False)
+    client = generation.snapshot.clients.by_key(KEY_OF_ACME.encode(), 0)
+    assert client is not None
+    try:
+        return route_of(generation.snapshot, asked, listener, VIA, client).name
+    except GatewayError as refused:
+        return refused.code
+
+
+class TestHostsOfFilesThatAreNotUsed:
+    """A client of the tenant is told so, and not answered by whatever else would do."""
+
+    BROKEN = provider("x", "hots: 1")
+
+    def test_of_a_tenant_on_last_good(self) -> None:
+        good = {
+            "acme/t.yaml": tenant("acme", CLIENTS),
+            "acme/p.yaml": provider("a") + route_to("a", host="*"),
+        }
+        newest = {
+            **good,
+            "acme/q.yaml": route_to("a", "new", host="new.example") + self.BROKEN,
+            "acme/r.yaml": route_to("a", "suffix", host="*.wide.example"),
+        }
+        first = adopt_conf(good)
+        assert routed(first, "new.example") == "demo"
+        second = adopt_conf(newest, first)
+        assert second.stale == {"acme"}
+        for host in ("new.example", "x.example", "any.wide.example"):
+            assert routed(second, host) == "host_misconfigured"
+        for host in ("a.example", "elsewhere"):
+            assert routed(second, host) == routed(first, host)
+        assert dict(second.snapshot.withheld.items()) == {}
+
+    def test_of_one_that_was_never_good(self) -> None:
+        generation = adopt_conf(
+            {"t.yaml": tenant("default", CLIENTS), "p.yaml": provider("a") + self.BROKEN},
+        )
+        assert generation.missing == {"default"}
+        assert routed(generation, "a.example") == "host_misconfigured"
+        assert routed(generation, "x.example") == "host_misconfigured"
+        assert routed(generation, "elsewhere") == "host_not_allowed"
+
+    def test_a_host_that_it_has_at_another_listener_only_is_none(self) -> None:
+        some = provider("a") + route_to("a", host="*") + route("inside", GATEWAYS, host="in.example")
+        good = {"acme/t.yaml": tenant("acme", CLIENTS), "acme/p.yaml": some}
+        first = adopt_conf(good)
+        second = adopt_conf({**good, "acme/q.yaml": self.BROKEN}, first)
+        for generation in (first, second):
+            assert routed(generation, "in.example", "inside") == "inside"
+            assert routed(generation, "in.example", "outside") == "demo"
+
+
+GATEWAYS = "gateways: [inside]\nrules: [{backendRefs: [{providerHost: a.example}]}]"

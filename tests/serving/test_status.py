@@ -11,10 +11,10 @@ import msgspec
 from gateway.resources import SourceFile
 from gateway.serving.status import Status, reload_result
 from gateway.snapshot.generations import Generation
-from gateway.telemetry.metrics import ReloadResult, TenantConfiguration
+from gateway.telemetry.reloads import ReloadResult, TenantConfiguration
 from gateway.watcher.folder import Contents
 from gateway.watcher.loading import Loaded, LoadSettings, load
-from tests.fakes.conf import KEYED, ROOT, adopt_conf, any_tls, gateway, provider
+from tests.fakes.conf import KEYED, ROOT, adopt_conf, any_tls, gateway, provider, tenant
 
 BROKEN = "kind: ["
 GOOD = adopt_conf({"acme/p.yaml": provider("a")})
@@ -200,3 +200,19 @@ def test_a_folder_that_cannot_be_read_is_shown_and_what_runs_serves_on() -> None
     assert status.ready() == (True, ["conf.d cannot be read: Permission denied"])
     status.folder_read("")
     assert status.ready() == (True, [])
+
+
+def test_the_clients_of_a_tenant_that_was_never_good() -> None:
+    """`null` would say that anybody reaches it."""
+    document = tenant("acme", "clients: [{name: ci, sourceCIDRs: [10.0.0.0/8]}]")
+    for files, expected in [
+        ({"acme/t.yaml": document, "acme/p.yaml": BROKEN}, ["ci"]),
+        ({"acme/t.yaml": tenant("acme", "{}"), "acme/p.yaml": BROKEN}, None),
+    ]:
+        status = Status()
+        status.adopted(adopt_conf(files), 1.0)
+        clients = shown(status)["tenants"]["acme"]["clients"]
+        assert (clients and [client["name"] for client in clients]) == expected
+    status = Status()
+    status.adopted(FAILED, 1.0)
+    assert "clients" not in shown(status)["tenants"]["acme"]

@@ -1,4 +1,4 @@
-"""What an operator reads of each exchange, and that nothing about the file harms a request."""
+"""What an operator reads of each exchange."""
 
 from __future__ import annotations
 
@@ -9,23 +9,15 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.messages import Secret
-from gateway.telemetry.access_log import (
-    COMPLAINT_SECONDS,
-    FLUSH_BYTES,
-    FLUSH_SECONDS,
-    LONGEST_DETAIL,
-    LONGEST_TEXT,
-    MOST_WAITING,
-    AccessLog,
-    ExchangeRecord,
-    Tried,
-)
+from gateway.telemetry.access_log import LONGEST_DETAIL, LONGEST_TEXT, AccessLog
+from gateway.telemetry.exchange_record import ExchangeRecord, Tried
+from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.outcomes import Outcome
+from tests.fakes.outputs import FakeOutput
 
 NOW = 1_795_000_000.125
 """2026-11-18T11:06:40.125Z"""
@@ -33,55 +25,22 @@ NOW = 1_795_000_000.125
 CLIENT_TEXTS = ("request_id", "method", "path", "host", "asked_model", "sent_model", "answered_model")
 
 
-class FakeOutput(LineOutput):
-    """An output whose state a test decides."""
-
-    def __init__(self) -> None:
-        self.path = "access.log"
-        self.within_line = False
-        self.written = b""
-        self.writes = 0
-        self.room: int | None = None
-        self.error: OSError | None = None
-        self.closed = False
-        self.reopened = 0
-
-    def write(self, data: bytes) -> int:
-        self.writes += 1
-        if self.error is not None:
-            raise self.error
-        taken = len(data) if self.room is None else min(self.room, len(data))
-        if self.room is not None:
-            self.room -= taken
-        self.written += data[:taken]
-        if taken:
-            self.within_line = not self.written.endswith(b"\n")
-        return taken
-
-    def reopen(self) -> None:
-        self.reopened += 1
-        if self.error is not None:
-            raise self.error
-
-    def close(self) -> None:
-        self.closed = True
-
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.written.decode().splitlines() if line]
-
-
 class AccessLogTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.output = FakeOutput()
-        self.log = AccessLog(self.output, self.clock, lambda: NOW)
-        self.events = self.enterContext(capturedLogs())
+        self.lines = LineLog("access log", self.output, self.clock)
+        self.log = AccessLog(self.lines, lambda: NOW)
 
     def written(self, record: ExchangeRecord) -> dict[str, object]:
         """The record's line."""
         self.log.write(record)
-        self.log.flush()
-        return self.output.lines()[-1]
+        self.lines.flush()
+        return self.read()[-1]
+
+    def read(self) -> list[dict[str, object]]:
+        """What was written."""
+        return [json.loads(line) for line in self.output.lines()]
 
 
 class TheLineTests(AccessLogTestCase):
@@ -89,6 +48,7 @@ class TheLineTests(AccessLogTestCase):
         line = self.written(
             ExchangeRecord(
                 request_id="r1",
+                trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
                 tenant="acme",
                 client="ci",
                 route="demo",
@@ -108,15 +68,23 @@ class TheLineTests(AccessLogTestCase):
                 answered_model="qwen-turbo-1",
                 request_prompt_tokens=20,
                 request_completion_tokens=100,
+                cached_input_tokens=5,
+                reasoning_tokens=60,
+                usage_estimated=True,
+                cost=0.0012,
+                currency="USD",
                 stream=True,
                 bytes_in=120,
                 bytes_out=1000,
                 duration_ms=812.4,
+                overhead_ms=0.061,
                 time_to_head_ms=300.0,
+                time_to_first_token_ms=301.5,
+                time_per_output_token_ms=5.1,
                 attempts=2,
                 tried=[
                     Tried("other", "", "silent", None, 0.25),
-                    Tried("dashscope-qwen", "main", "ok", 200, 0.5),
+                    Tried("dashscope-qwen", "main", "ok", 200, 0.5, after=0.25),
                 ],
                 provider_request_id="p1",
                 detail="first provider reset",
@@ -124,6 +92,7 @@ class TheLineTests(AccessLogTestCase):
         )
         expected = {
             "request_id": "r1",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
             "tenant": "acme",
             "client": "ci",
             "route": "demo",
@@ -144,15 +113,37 @@ class TheLineTests(AccessLogTestCase):
             "request_model": "qwen-turbo",
             "request_prompt_tokens": 20,
             "request_completion_tokens": 100,
+            "cached_input_tokens": 5,
+            "reasoning_tokens": 60,
+            "usage_estimated": True,
+            "cost": 0.0012,
+            "currency": "USD",
             "stream": True,
             "bytes_in": 120,
             "bytes_out": 1000,
             "duration_ms": 812.4,
+            "overhead_ms": 0.061,
             "time_to_head_ms": 300.0,
+            "time_to_first_token_ms": 301.5,
+            "time_per_output_token_ms": 5.1,
             "attempts": 2,
             "tried": [
-                {"provider": "other", "key": "", "outcome": "silent", "status": None, "seconds": 0.25},
-                {"provider": "dashscope-qwen", "key": "main", "outcome": "ok", "status": 200, "seconds": 0.5},
+                {
+                    "provider": "other",
+                    "key": "",
+                    "outcome": "silent",
+                    "status": None,
+                    "seconds": 0.25,
+                    "after": None,
+                },
+                {
+                    "provider": "dashscope-qwen",
+                    "key": "main",
+                    "outcome": "ok",
+                    "status": 200,
+                    "seconds": 0.5,
+                    "after": 0.25,
+                },
             ],
             "provider_request_id": "p1",
             "detail": "first provider reset",
@@ -162,12 +153,12 @@ class TheLineTests(AccessLogTestCase):
 
     def test_the_time_goes_on(self) -> None:
         times = iter([NOW, NOW + 0.5, NOW + 0.875, NOW + 60.0])
-        log = AccessLog(self.output, self.clock, lambda: next(times))
+        log = AccessLog(self.lines, lambda: next(times))
         for _ in range(4):
             log.write(ExchangeRecord())
-        log.flush()
+        self.lines.flush()
         self.assertEqual(
-            [line["time"] for line in self.output.lines()],
+            [line["time"] for line in self.read()],
             [
                 "2026-11-18T11:06:40.125Z",
                 "2026-11-18T11:06:40.625Z",
@@ -229,149 +220,18 @@ class TheLineTests(AccessLogTestCase):
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_any_text_gives_one_line_that_can_be_read_back(model: str, detail: str) -> None:
     output = FakeOutput()
-    log = AccessLog(output, Clock(), lambda: NOW)
-    log.write(ExchangeRecord(asked_model=model, detail=detail))
-    log.flush()
+    lines = LineLog("access log", output, Clock())
+    AccessLog(lines, lambda: NOW).write(ExchangeRecord(asked_model=model, detail=detail))
+    lines.flush()
     assert len(output.written.decode().splitlines()) == 1
     line = json.loads(output.written)
     assert line["asked_model"] == model[:LONGEST_TEXT]
     assert line["detail"] == detail[:LONGEST_DETAIL]
 
 
-class GatheringTests(AccessLogTestCase):
-    def test_lines_are_written_together_after_a_while(self) -> None:
-        self.log.write(ExchangeRecord(request_id="a"))
-        self.clock.advance(FLUSH_SECONDS / 2)
-        self.log.write(ExchangeRecord(request_id="b"))
-        self.assertEqual(self.output.writes, 0)
-        self.clock.advance(FLUSH_SECONDS / 2)
-        self.assertEqual(self.output.writes, 1)
-        self.assertEqual([line["request_id"] for line in self.output.lines()], ["a", "b"])
-
-    def test_many_lines_do_not_wait(self) -> None:
-        while not self.output.writes:
-            self.log.write(ExchangeRecord(detail="x" * 1000))
-        self.assertGreaterEqual(len(self.output.written), FLUSH_BYTES)
-        self.assertLess(len(self.output.written), FLUSH_BYTES + 2000)
-
-    def test_no_timer_runs_while_nothing_waits(self) -> None:
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.log.write(ExchangeRecord())
-        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-        self.clock.advance(FLUSH_SECONDS)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_stopping_writes_what_waits(self) -> None:
-        self.log.write(ExchangeRecord(request_id="last"))
-        self.log.stop()
-        self.assertEqual([line["request_id"] for line in self.output.lines()], ["last"])
-        self.assertTrue(self.output.closed)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_a_line_after_the_stop_is_dropped(self) -> None:
-        self.log.stop()
-        self.log.write(ExchangeRecord())
-        self.assertEqual(self.log.lines_dropped, 1)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_reopening_writes_what_waits_to_the_old_file(self) -> None:
-        self.log.write(ExchangeRecord())
-        self.log.reopen()
-        self.assertEqual((self.output.writes, self.output.reopened), (1, 1))
-
-    def test_reopening_that_fails_is_said(self) -> None:
-        self.output.error = PermissionError(13, "Permission denied")
-        self.log.reopen()
-        self.assertEqual(len(self.events), 1)
-        self.assertEqual(self.events[0]["reason"], "Permission denied")
-
-
-class FailingOutputTests(AccessLogTestCase):
-    def test_lines_are_dropped_counted_and_mentioned_once(self) -> None:
-        self.output.error = OSError(28, "No space left on device")
-        for _ in range(3):
-            self.log.write(ExchangeRecord())
-            self.clock.advance(FLUSH_SECONDS)
-        self.assertEqual(self.log.lines_dropped, 3)
-        self.assertEqual([event["reason"] for event in self.events], ["No space left on device"])
-
-    def test_it_is_mentioned_again_after_a_while(self) -> None:
-        self.output.error = OSError(28, "No space left on device")
-        for _ in range(2):
-            self.log.write(ExchangeRecord())
-            self.log.flush()
-            self.clock.advance(COMPLAINT_SECONDS)
-        self.assertEqual([event["lines"] for event in self.events], [1, 2])
-
-    def test_it_goes_on_when_there_is_room_again(self) -> None:
-        self.output.error = OSError(28, "No space left on device")
-        self.log.write(ExchangeRecord(request_id="lost"))
-        self.log.flush()
-        self.output.error = None
-        self.log.write(ExchangeRecord(request_id="kept"))
-        self.log.flush()
-        self.assertEqual([line["request_id"] for line in self.output.lines()], ["kept"])
-
-    def test_a_line_that_was_cut_does_not_run_into_the_next(self) -> None:
-        self.output.room = 10
-        self.log.write(ExchangeRecord(request_id="cut"))
-        self.log.flush()
-        self.output.error = OSError(28, "No space left on device")
-        self.clock.advance(FLUSH_SECONDS)
-        self.assertEqual(self.log.lines_dropped, 1)
-        self.log.write(ExchangeRecord(request_id="lost"))
-        self.log.flush()
-        self.assertEqual(self.log.lines_dropped, 2)
-        self.output.error = self.output.room = None
-        self.log.write(ExchangeRecord(request_id="whole"))
-        self.log.flush()
-        cut, whole = self.output.written.split(b"\n")[:2]
-        self.assertEqual(len(cut), 10)
-        self.assertEqual(json.loads(whole)["request_id"], "whole")
-
-    def test_a_slow_reader_gets_everything_in_the_end(self) -> None:
-        self.output.room = 10
-        self.log.write(ExchangeRecord(request_id="a"))
-        self.clock.advance(FLUSH_SECONDS)
-        self.log.write(ExchangeRecord(request_id="b"))
-        self.output.room = None
-        self.clock.advance(FLUSH_SECONDS)
-        self.assertEqual([line["request_id"] for line in self.output.lines()], ["a", "b"])
-        self.assertEqual(self.log.lines_dropped, 0)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_a_reader_that_has_stopped_costs_no_more_than_so_much_memory(self) -> None:
-        self.output.room = 0
-        record = ExchangeRecord(detail="x" * 1000)
-        for _ in range(2000):
-            self.log.write(record)
-        self.assertLessEqual(self.output.writes, 2)
-        self.assertEqual(len(self.events), 1)
-        dropped = self.log.lines_dropped
-        self.output.room = None
-        self.log.stop()
-        self.assertEqual(len(self.output.lines()), 2000 - dropped)
-        self.assertLessEqual(len(self.output.written), MOST_WAITING)
-
-    def test_stopping_while_the_reader_is_stuck(self) -> None:
-        self.output.room = 10
-        for _ in range(3):
-            self.log.write(ExchangeRecord())
-        self.log.stop()
-        self.assertEqual(self.log.lines_dropped, 3)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-
 def test_to_a_file(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    log = AccessLog(LineOutput(str(path)), Clock(), lambda: NOW)
-    log.write(ExchangeRecord(request_id="r1"))
-    log.stop()
+    lines = LineLog("access log", LineOutput(str(path)), Clock())
+    AccessLog(lines, lambda: NOW).write(ExchangeRecord(request_id="r1"))
+    lines.stop()
     assert json.loads(path.read_text("utf-8"))["request_id"] == "r1"
-
-
-def test_to_a_full_disk() -> None:
-    log = AccessLog(LineOutput("/dev/full"), Clock(), lambda: NOW)
-    log.write(ExchangeRecord())
-    log.stop()
-    assert log.lines_dropped == 1

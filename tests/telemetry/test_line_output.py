@@ -67,6 +67,24 @@ def test_rotation(tmp_path: Path) -> None:
     assert path.read_bytes() == b"three\n"
 
 
+def test_it_knows_whether_its_file_was_moved_away(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    output = LineOutput(str(path))
+    assert not output.is_moved()
+    path.rename(tmp_path / "access.log.1")
+    assert output.is_moved()
+    path.touch()
+    assert output.is_moved()
+    output.reopen()
+    assert not output.is_moved()
+    output.close()
+
+
+def test_a_pipe_is_never_moved_away(tmp_path: Path, pipe: tuple[int, int]) -> None:
+    with standard_output(pipe[1]) as output:
+        assert not output.is_moved()
+
+
 def test_a_rotation_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     folder.mkdir()

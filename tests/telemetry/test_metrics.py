@@ -18,9 +18,14 @@ from gateway import __version__
 from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.messages import TokenUsage
 from gateway.snapshot.tables import SeriesLabels
-from gateway.telemetry.families import BUCKET_NAMES, BUCKETS, FAMILIES, Kind
-from gateway.telemetry.metrics import NO_ROUTE, Metrics, ReloadResult, TenantConfiguration
+from gateway.telemetry.families import BUCKETS, FAMILIES
+from gateway.telemetry.family import Kind
+from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import CheckResult, Outcome
+from gateway.telemetry.reloads import ReloadResult, TenantConfiguration
+from gateway.telemetry.series import NO_ROUTE
+from gateway.telemetry.sources import Sources
+from gateway.wire.counts import HandshakeResult, ListenerCounts, PoolCounts
 
 VIP = SeriesLabels(
     tenant="acme", route="demo", rule="vip-route", provider="dashscope-qwen", model="qwen-turbo"
@@ -64,6 +69,37 @@ def test_a_finished_exchange_is_counted(registry: CollectorRegistry, metrics: Me
     assert total == pytest.approx(2.1)
 
 
+def test_parts_of_tokens_and_what_was_estimated(registry: CollectorRegistry, metrics: Metrics) -> None:
+    series = metrics.series(VIP, "ci")
+    series.finished(200, Outcome.OK, 0.8, TokenUsage(20, 100, cached_input=5, reasoning=60))
+    series.finished(499, Outcome.CLIENT_LEFT, 0.8, TokenUsage(1, 2, estimated=True))
+    name, estimated = "llmgateway_tokens_total", "llmgateway_tokens_estimated_total"
+    kinds = ("input", "output", "cached_input", "reasoning")
+    assert [value(registry, name, **VIP_VALUES, type=kind) for kind in kinds] == [21, 102, 5, 60]
+    assert [value(registry, estimated, **VIP_VALUES, type=kind) for kind in kinds[:2]] == [1, 2]
+
+
+def test_what_answers_cost(registry: CollectorRegistry, metrics: Metrics) -> None:
+    for cost, currency in ((0.5, "USD"), (0.25, "USD"), (2.0, "CNY")):
+        metrics.series(VIP, "ci").spent(cost, currency)
+    assert value(registry, "llmgateway_cost_total", **VIP_VALUES, currency="USD") == 0.75
+    assert value(registry, "llmgateway_cost_total", **VIP_VALUES, currency="CNY") == 2.0
+
+
+def test_times_are_those_of_all_clients(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.series(VIP, "ci").finished(200, Outcome.OK, 0.8, None, 0.000015)
+    metrics.series(VIP, "batch").finished(200, Outcome.OK, 0.8, None, 0.00008)
+    metrics.series(VIP, "batch").finished(200, Outcome.OK, 0.8, None)
+    metrics.series(VIP, "batch").streamed(0.3, None)
+    backend = {name: text for name, text in VIP_VALUES.items() if name != "client"}
+    overhead = "llmgateway_overhead_seconds"
+    buckets = [value(registry, f"{overhead}_bucket", **backend, le=le) for le in ("1e-05", "2e-05", "0.0001")]
+    assert buckets == [0, 1, 2]
+    assert value(registry, f"{overhead}_count", **backend) == 2
+    assert value(registry, "llmgateway_time_to_first_token_seconds_sum", **backend) == 0.3
+    assert value(registry, "llmgateway_time_per_output_token_seconds_count", **backend) == 0
+
+
 def test_labels_that_are_equal_share_a_series(metrics: Metrics) -> None:
     again = SeriesLabels(
         tenant="acme", route="demo", rule="vip-route", provider="dashscope-qwen", model="qwen-turbo"
@@ -86,8 +122,8 @@ def test_a_bound_belongs_to_its_bucket(
 ) -> None:
     metrics.series(VIP, "ci").finished(200, Outcome.OK, bound, None)
     name = "llmgateway_request_duration_seconds_bucket"
-    counts = [value(registry, name, **VIP_VALUES, le=le) for le in BUCKET_NAMES]
-    assert counts == [0] * index + [1] * (len(BUCKET_NAMES) - index)
+    counts = [value(registry, name, **VIP_VALUES, le=le) for le in (*map(str, BUCKETS), "+Inf")]
+    assert counts == [0] * index + [1] * (len(BUCKETS) + 1 - index)
 
 
 def test_longer_than_every_bound(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -107,7 +143,9 @@ def test_gauges_are_read_when_scraped() -> None:
     registry = CollectorRegistry()
     states = {("acme", "a", "idle"): 1}
     dropped = [0]
-    metrics = Metrics(registry, upstream_connections=lambda: states, lines_dropped=lambda: dropped[0])
+    metrics = Metrics(
+        registry, Sources(upstream_connections=lambda: states, lines_dropped=lambda: dropped[0])
+    )
     metrics.in_flight += 2
     states["acme", "b", "active"] = 3
     dropped[0] = 4
@@ -171,11 +209,21 @@ def test_build_and_process(registry: CollectorRegistry, metrics: Metrics) -> Non
 def filled(registry: CollectorRegistry) -> None:
     """Give every family a sample."""
     standing = KeyStanding("acme", "a", "main", BreakerStanding.OPEN, is_usable=True)
-    metrics = Metrics(
-        registry, upstream_connections=lambda: {("acme", "a", "idle"): 1}, keys=lambda: [standing]
+    sources = Sources(
+        upstream_connections=lambda: {("acme", "a", "idle"): 1},
+        pools={("acme", "a"): PoolCounts()},
+        downstream_connections=lambda: [ListenerCounts("egress", opened=3, active=1, idle=1)],
+        handshakes=lambda: {("upstream", HandshakeResult.OK): 1},
+        keys=lambda: [standing],
     )
-    metrics.series(VIP, "ci").finished(200, Outcome.OK, 0.8, TokenUsage(input=20, output=100))
+    metrics = Metrics(registry, sources)
+    series = metrics.series(VIP, "ci")
+    series.finished(200, Outcome.OK, 0.8, TokenUsage(input=20, output=100), 0.0001)
+    series.streamed(0.5, 0.01)
+    series.spent(0.25, "USD")
     metrics.attempted(VIP, "ok")
+    metrics.retried(VIP)
+    metrics.fell_back(VIP)
     metrics.hedged(VIP, won=True)
     metrics.mirrored(VIP, "ok")
     metrics.continued(VIP, "prefill")

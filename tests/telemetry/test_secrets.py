@@ -14,7 +14,9 @@ from twisted.internet.task import Clock
 
 from gateway.messages import Secret
 from gateway.snapshot.describing import describe
-from gateway.telemetry.access_log import AccessLog, ExchangeRecord
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
@@ -34,7 +36,8 @@ def test_metrics() -> None:
 
 def test_access_log(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    log = AccessLog(LineOutput(str(path)), Clock(), lambda: 0.0)
+    lines = LineLog("access log", LineOutput(str(path)), Clock())
+    log = AccessLog(lines, lambda: 0.0)
     record = ExchangeRecord(
         tenant=BACKEND.owner,
         provider=BACKEND.provider,
@@ -43,7 +46,7 @@ def test_access_log(tmp_path: Path) -> None:
         detail=f"{BACKEND.destination} {BACKEND.keys} {BACKEND.headers}",
     )
     log.write(record)
-    log.stop()
+    lines.stop()
     assert b"dashscope" in path.read_bytes()
     assert CANARY.encode() not in path.read_bytes()
 

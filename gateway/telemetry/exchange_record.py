@@ -1,0 +1,91 @@
+"""What the access log says of one exchange."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Tried(msgspec.Struct, frozen=True, gc=False):
+    """One attempt, or a backend that was passed over.  No text in it is a client's or a provider's."""
+
+    provider: str
+    key: str
+    """The key's name; empty for the only one."""
+    outcome: str
+    """As in `llmgateway_attempts_total`."""
+    status: int | None
+    seconds: float
+    """How long it took."""
+    after: float | None = None
+    """How many seconds after the first one it was begun; None where it never was."""
+
+
+class ExchangeRecord(msgspec.Struct, gc=False):
+    """What the access log says of one exchange.  Serving fills it in as it learns more.
+
+    Texts are empty and numbers None where there is nothing to say.  `docs/access-log.md` tells each field.
+    """
+
+    request_id: str = ""
+    trace_id: str = ""
+    """Of the W3C trace that the exchange belongs to: 32 hexadecimal digits."""
+    tenant: str = ""
+    client: str = ""
+    route: str = ""
+    rule: str = ""
+    provider: str = ""
+    provider_host: str = ""
+    method: str = ""
+    path: str = ""
+    """As the client sent it, its bytes as Latin-1; never with its query, where clients put keys."""
+    host: str = ""
+    peer: str = ""
+    listener: str = ""
+    code: int = 0
+    """The status that the client saw; 499 where it left."""
+    outcome: str = ""
+    error: str = ""
+    """A code of `gateway.errors.CODES`."""
+    asked_model: str = ""
+    """What the client wrote."""
+    sent_model: str = ""
+    """What the provider was asked for."""
+    answered_model: str = ""
+    """What the provider says has answered."""
+    request_prompt_tokens: int | None = None
+    """Input tokens, under ASM's name."""
+    request_completion_tokens: int | None = None
+    """Output tokens, under ASM's name."""
+    cached_input_tokens: int | None = None
+    """The part of the input tokens that the provider had in its cache."""
+    reasoning_tokens: int | None = None
+    """The part of the output tokens that the client does not see."""
+    usage_estimated: bool = False
+    """The provider did not count its tokens, so the gateway estimated them."""
+    cost: float | None = None
+    """What the tokens cost, in `currency`; None where the model has no price, or nothing is known of tokens."""
+    currency: str = ""
+    stream: bool = False
+    bytes_in: int = 0
+    """Of the request's body."""
+    bytes_out: int = 0
+    """Of the answer's body."""
+    duration_ms: float = 0.0
+    overhead_ms: float | None = None
+    """The gateway's own part of it: what it did itself, without waiting for either side."""
+    time_to_head_ms: float | None = None
+    """Until the answer's head was sent to the client."""
+    time_to_first_token_ms: float | None = None
+    """Until the first content of a stream was sent to the client."""
+    time_per_output_token_ms: float | None = None
+    """Of a stream, between its first content and its end."""
+    attempts: int = 0
+    tried: list[Tried] = []
+    """Every attempt, in the order they ended."""
+    provider_request_id: str = ""
+    detail: str = ""
+    """What only the operator should read; no secret."""
+    time: str = ""
+    """When the exchange ended; the log fills it in."""
+    request_model: str = ""
+    """ASM's name for `sent_model`; the log fills it in."""

@@ -1,0 +1,178 @@
+"""What OpenTelemetry's metrics of generative AI count, where the Gateway document asks for them.
+
+Both generations show the same counts under their own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+
+from gateway.dialects.operations import Operation
+from gateway.messages import TokenUsage
+from gateway.snapshot.tables import Backend
+from gateway.telemetry import gen_ai_families as names
+from gateway.telemetry.family import Family, add_histogram
+from gateway.telemetry.gen_ai import operation_name, provider_name
+from gateway.telemetry.names import ConfiguredNames, Lingering
+from gateway.wire.counts import Histogram
+
+_MODALITY = "unknown"
+"""Which tokens were text, sound or pictures is nothing that usage says in all dialects."""
+
+
+class Asked(NamedTuple):
+    """What was asked of whom: the labels of everything here."""
+
+    operation: str
+    provider: str
+    model: str
+    """As configured; empty where the client chooses."""
+    address: str
+    """The provider's `spec.host`."""
+    port: str
+
+
+def asked(operation: Operation, backend: Backend, model: str) -> Asked:
+    """The labels of an exchange."""
+    host = backend.provider_host
+    port = str(backend.destination.port)
+    return Asked(operation_name(operation), provider_name(host, backend.dialect.name), model, host, port)
+
+
+class _Counts:
+    """What was counted for the same labels."""
+
+    def __init__(self) -> None:
+        self.durations: dict[str, Histogram] = {}
+        """By error; the empty one is none."""
+        self.first_chunk = Histogram(names.DURATION_BUCKETS)
+        self.first_token = Histogram(names.FIRST_TOKEN_BUCKETS)
+        self.per_chunk = Histogram(names.DURATION_BUCKETS)
+        self.per_token = Histogram(names.PER_TOKEN_BUCKETS)
+        self.input = Histogram(names.TOKEN_BUCKETS)
+        self.output = Histogram(names.TOKEN_BUCKETS)
+        self.cached_input = 0
+        self.reasoning = 0
+
+
+class GenAiCounts:
+    """The counts of all labels."""
+
+    def __init__(self) -> None:
+        self.generations: Sequence[str] = ()
+        """Those that are shown; while there are none, nothing is to be counted."""
+        self._counts: dict[Asked, _Counts] = {}
+        self._lingering: Lingering[Asked] = Lingering()
+
+    def adopt(self, generations: Sequence[str]) -> None:
+        """Show these from now on; with the last of them goes what was counted."""
+        self.generations = generations
+        if not generations:
+            self._counts = {}
+
+    def finished(self, what: Asked, error: str, seconds: float, usage: TokenUsage | None) -> None:
+        """Count an exchange that has ended.
+
+        :param error: a code of `gateway.errors.CODES`, or the status of a provider's own error; empty for none.
+        :param usage: None where nothing is known of it.
+        """
+        counts = self._of(what)
+        duration = counts.durations.get(error)
+        if duration is None:
+            duration = counts.durations[error] = Histogram(names.DURATION_BUCKETS)
+        duration.add(seconds)
+        if usage is not None:
+            counts.input.add(usage.input)
+            counts.output.add(usage.output)
+            counts.cached_input += usage.cached_input
+            counts.reasoning += usage.reasoning
+
+    def streamed(
+        self,
+        what: Asked,
+        first_token: float,
+        per_token: float | None,
+        reads: Sequence[float],
+        begun_at: float,
+    ) -> None:
+        """Count a streamed answer.
+
+        :param first_token: seconds to its first content; None for `per_token` where it cannot be told.
+        :param reads: clock times at which something of an answer was read.
+        :param begun_at: clock time at which the client was told the first content.
+        """
+        counts = self._of(what)
+        counts.first_chunk.add(first_token)
+        counts.first_token.add(first_token)
+        if per_token is not None:
+            counts.per_token.add(per_token)
+        first = sum(read <= begun_at for read in reads) - 1
+        for earlier, later in pairwise(reads[max(first, 0) :]):
+            counts.per_chunk.add(later - earlier)
+
+    def forget_removed(self, configured: ConfiguredNames, now: float) -> None:
+        """Let go of backends that have been gone from the configuration for long enough."""
+        self._lingering.forget(self._counts, lambda key: (key.address, key.model) in configured.models, now)
+
+    def _of(self, what: Asked) -> _Counts:
+        counts = self._counts.get(what)
+        if counts is None:
+            counts = self._counts[what] = _Counts()
+        return counts
+
+    # -- a scrape ------------------------------------------------------------------------------------
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything that is asked for, as prometheus_client wants it."""
+        wanted = {family for word in self.generations for family in names.GENERATIONS[word]}
+        everything = self._counts.copy()
+        for family in sorted(wanted, key=lambda family: family.name):
+            yield _shown(family, everything)
+
+
+def _shown(family: Family, everything: dict[Asked, _Counts]) -> Metric:
+    if family in _TOTALS:
+        counter = family.counter()
+        for what, counts in everything.items():
+            counter.add_metric((*what, _MODALITY), _TOTALS[family](counts))
+        return counter
+    histogram = family.histogram()
+    for what, counts in everything.items():
+        if family in _DURATIONS:
+            for error, duration in counts.durations.copy().items():
+                _add(histogram, (*what, error), duration)
+        elif family is names.TOKEN_USAGE:
+            _add(histogram, (*what, "input"), counts.input)
+            _add(histogram, (*what, "output"), counts.output)
+        else:
+            _add(histogram, what, _HISTOGRAMS[family](counts))
+    return histogram
+
+
+def _add(shown: HistogramMetricFamily, labels: tuple[str, ...], counted: Histogram) -> None:
+    add_histogram(shown, labels, counted.bounds, counted.buckets())
+
+
+_DURATIONS = (names.CLIENT_DURATION, names.SERVER_DURATION, names.NEXT_DURATION)
+
+_HISTOGRAMS: dict[Family, Callable[[_Counts], Histogram]] = {
+    names.FIRST_CHUNK: lambda counts: counts.first_chunk,
+    names.NEXT_FIRST_CHUNK: lambda counts: counts.first_chunk,
+    names.PER_CHUNK: lambda counts: counts.per_chunk,
+    names.NEXT_PER_CHUNK: lambda counts: counts.per_chunk,
+    names.SERVER_FIRST_TOKEN: lambda counts: counts.first_token,
+    names.SERVER_PER_TOKEN: lambda counts: counts.per_token,
+    names.NEXT_INPUT: lambda counts: counts.input,
+    names.NEXT_OUTPUT: lambda counts: counts.output,
+}
+
+_TOTALS: dict[Family, Callable[[_Counts], float]] = {
+    names.USAGE_INPUT: lambda counts: counts.input.buckets().sum,
+    names.USAGE_OUTPUT: lambda counts: counts.output.buckets().sum,
+    names.USAGE_CACHED: lambda counts: counts.cached_input,
+    names.USAGE_REASONING: lambda counts: counts.reasoning,
+}

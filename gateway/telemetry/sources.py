@@ -1,0 +1,75 @@
+"""What is not counted here but asked when somebody scrapes: connections, keys, the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from attrs import field, frozen
+from prometheus_client.metrics_core import Metric
+
+from gateway.live.standing import KeyStanding
+from gateway.snapshot.tables import ProviderName, Snapshot
+from gateway.telemetry import families
+from gateway.telemetry.family import add_histogram
+from gateway.wire.counts import LAG_BUCKETS, HandshakeResult, Histogram, ListenerCounts, PoolCounts
+
+
+@frozen
+class Sources:
+    """Whom to ask.  All are asked in the thread that scrapes: what they read must be plain numbers, or containers that
+    they copy first."""
+
+    snapshot: Callable[[], Snapshot | None] = lambda: None
+    """What the gateway runs on."""
+    seconds: Callable[[], float] = float
+    """A clock that does not jump."""
+    upstream_connections: Callable[[], Mapping[tuple[str, str, str], int]] = dict
+    """How many there are by owner, provider and state."""
+    pools: dict[ProviderName, PoolCounts] = field(factory=dict)
+    """What has been counted of connections to each provider, which is forgotten here when it is gone for long."""
+    downstream_connections: Callable[[], Iterable[ListenerCounts]] = tuple
+    """How many clients have at each listener."""
+    handshakes: Callable[[], Mapping[tuple[str, HandshakeResult], int]] = dict
+    """How many TLS handshakes there were by side and result."""
+    loop_lag: Histogram = field(factory=lambda: Histogram(LAG_BUCKETS))
+    """By how many seconds the event loop was late."""
+    keys: Callable[[], Iterable[KeyStanding]] = tuple
+    """How every key of every provider stands."""
+    lines_dropped: Callable[[], int] = int
+    """How many lines the access log has lost."""
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it, as prometheus_client wants it."""
+        yield from self._collect_connections()
+        handshakes = families.TLS_HANDSHAKES.counter()
+        for (side, result), number in self.handshakes().items():
+            handshakes.add_metric((side, result), number)
+        yield handshakes
+        breakers, usable = families.BREAKER_STATE.gauge(), families.KEY_USABLE.gauge()
+        for standing in self.keys():
+            names = (standing.owner, standing.provider, standing.key)
+            breakers.add_metric(names, standing.breaker.value)
+            usable.add_metric(names, float(standing.is_usable))
+        yield from (breakers, usable)
+        lag = families.LOOP_LAG.histogram()
+        add_histogram(lag, (), self.loop_lag.bounds, self.loop_lag.buckets())
+        yield lag
+        dropped = families.LINES_DROPPED.counter()
+        dropped.add_metric([], self.lines_dropped())
+        yield dropped
+
+    def _collect_connections(self) -> Iterator[Metric]:
+        connections = families.UPSTREAM_CONNECTIONS.gauge()
+        for name, number in self.upstream_connections().items():
+            connections.add_metric(name, number)
+        opened, waits = families.UPSTREAM_OPENED.counter(), families.POOL_WAIT.histogram()
+        for provider, counts in self.pools.copy().items():
+            opened.add_metric(provider, counts.opened)
+            add_histogram(waits, provider, counts.waits.bounds, counts.all_waits())
+        yield from (connections, opened, waits)
+        clients, accepted = families.DOWNSTREAM_CONNECTIONS.gauge(), families.DOWNSTREAM_OPENED.counter()
+        for each in self.downstream_connections():
+            clients.add_metric((each.listener, "active"), each.active)
+            clients.add_metric((each.listener, "idle"), each.idle)
+            accepted.add_metric((each.listener,), each.opened)
+        yield from (clients, accepted)

@@ -1,0 +1,73 @@
+"""A gateway as the page sees it, made from documents and from what the metrics are to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from gateway.live.standing import KeyStanding
+from gateway.serving.page.history import Recent
+from gateway.serving.page.inventory import inventory_of
+from gateway.serving.page.overview import Seen
+from gateway.serving.page.reading import Counts, Reading, Sizes
+from gateway.serving.status import Since
+from gateway.snapshot.generations import Generation
+from gateway.snapshot.tables import SeriesLabels
+from gateway.telemetry.recent_failures import RecentFailure
+from tests.fakes.conf import adopt_conf
+
+UNIX = 1_795_000_000.0
+
+
+def counts(*, attempts: Mapping[str, float] | None = None, **outcomes: float) -> Counts:
+    """So many requests of each outcome, which took some 200 ms."""
+    made = Counts(outcomes=dict(outcomes), attempts=dict(attempts or {}))
+    total = int(sum(outcomes.values()))
+    made.duration.include([*(total if bound > 0.2 else 0 for bound in made.duration.bounds), total])
+    return made
+
+
+def recent(backends: Mapping[SeriesLabels, Counts], **more: Any) -> Recent:
+    """All of this within the last minute.
+
+    :param more: further fields of the reading.
+    """
+    whole = Counts()
+    for each in backends.values():
+        whole.include(each)
+    now = Reading(60.0, UNIX, whole, backends, **more)
+    lag = Sizes.none(now.lag.bounds)
+    return Recent(now, Reading(0.0, UNIX - 60, Counts(), {}, lag=lag))
+
+
+def seen(
+    text: str = "",
+    *,
+    generation: Generation | None = None,
+    backends: Mapping[SeriesLabels, Counts] | None = None,
+    standings: Sequence[KeyStanding] = (),
+    failures: Sequence[RecentFailure] = (),
+    **more: Any,
+) -> Seen:
+    """What there is to be seen of a gateway with these documents.
+
+    :param generation: instead of the documents.
+    :param more: further fields.
+    """
+    runs = generation or adopt_conf(text)
+    made = Seen(
+        version="1.2.3",
+        time=UNIX,
+        draining=False,
+        ready=True,
+        reasons=(),
+        generation=runs,
+        since={name: Since(UNIX, UNIX) for name in runs.tenants},
+        inventory=inventory_of(runs.snapshot),
+        standings=tuple(standings),
+        recent=recent(backends or {}),
+        failures=tuple(failures),
+    )
+    return evolve(made, **more)
