@@ -119,8 +119,7 @@ class ChangingTenant:
             file.write(text[:50])
             file.flush()
             file.write(text[50:])
-        # Emptied first, and on a busy machine it stays so for longer than the gateway waits for quiet.
-        return self._shown("written in pieces", model, also="404")
+        return self._shown("written in pieces", model)
 
     def _break(self) -> Change:
         self._file.write_text("kind: [\n")

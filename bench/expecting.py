@@ -32,6 +32,8 @@ class Expected:
     """Seconds that it may take, on a machine that has nothing else to do."""
     status: int | None = None
     """Of an error; None for one within a stream that had begun."""
+    second: Collection[int] = (0,)
+    """How often the second of three may have been asked."""
 
 
 def whole(
@@ -41,13 +43,15 @@ def whole(
     timers: float = 0.0,
     least: float = 0.0,
     most: float = 0.7,
+    second: int | Collection[int] = 0,
 ) -> Expected:
     """The whole answer.
 
     :param timers: seconds of timers that have to run out before.
     :param most: further seconds; a back-off is a quarter of one at most.
     """
-    return Expected(Ending.WHOLE, _numbers(primary), _numbers(fallback), least, _most(timers, most))
+    asked = _numbers(primary), _numbers(fallback)
+    return Expected(Ending.WHOLE, *asked, least, _most(timers, most), second=_numbers(second))
 
 
 def error(
@@ -99,8 +103,13 @@ class Case:
     fallback_spec: Spec = field(factory=dict)
     primary_config: Spec = field(factory=dict)
     """Further fields of its config."""
+    second: str | None = None
+    """The drill of a provider between the two, which says what the primary says; None where there are but two."""
+    second_spec: Spec = field(factory=dict)
     before: int = 0
     """So many requests come first and are not judged."""
+    crowd: int = 1
+    """So many requests come at once; each is judged, and attempts are those of all together."""
 
     @property
     def fallback_model(self) -> str:

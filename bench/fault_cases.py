@@ -111,6 +111,19 @@ BEFORE_CONTENT = (
         for heartbeat in ("comment", "ping", "empty", "role")
     ),
     Case("error event before content", None, whole(2, 1), primary="error-after=0"),
+    Case(
+        "error event before content, content filter",
+        None,
+        error(400),
+        primary="error-after=0, code=content_filter",
+    ),
+    Case(
+        "error event before content, content filter, in `fallbackOn`",
+        None,
+        whole(),
+        primary="error-after=0, code=content_filter",
+        rule={"fallbackOn": ["content_filter"]},
+    ),
     Case("cut before content (FIN)", whole(2, 1), primary="cut-after=0"),
     Case("cut before content (RST)", whole(2, 1), primary="cut-after=0, cut=reset"),
     Case("silence before content", whole(timers=_TIMER), primary="stall-after=0"),
@@ -162,6 +175,13 @@ WITHIN_AN_ANSWER = (
         fallback_spec=PREFILL,
     ),
     Case("error event, prefill", None, whole(), primary="error-after=3", fallback_spec=PREFILL),
+    Case(
+        "error event, content filter",
+        None,
+        error(None),
+        primary="error-after=3, code=content_filter",
+        fallback_spec=PREFILL,
+    ),
     Case("cut, same model from the start", None, whole(), primary=_CUT, same_model=True),
     Case(
         "stall, same model from the start",
@@ -185,6 +205,38 @@ WITHIN_AN_ANSWER = (
         error(None, _ONE_OR_TWO, 2),
         primary=_CUT,
         fallback="prefill=refuse",
+        fallback_spec=PREFILL,
+    ),
+    Case(
+        "cut, the fallback 500 once, prefill",
+        None,
+        whole(1, 2),
+        primary=_CUT,
+        fallback="status=500&first=1",
+        fallback_spec=PREFILL,
+    ),
+    Case(
+        "cut, the fallback reset once, same model",
+        None,
+        whole(1, 2),
+        primary=_CUT,
+        fallback="reset&first=1",
+        same_model=True,
+    ),
+    Case(
+        "cut, the fallback 429, Retry-After 1 s, once, prefill",
+        None,
+        whole(1, 2, least=1, most=1.7),
+        primary=_CUT,
+        fallback="status=429&retry-after=1&first=1",
+        fallback_spec=PREFILL,
+    ),
+    Case(
+        "cut, the fallback cut once, prefill",
+        None,
+        whole(1, 2),
+        primary=_CUT,
+        fallback="cut-after=2&first=1",
         fallback_spec=PREFILL,
     ),
     Case(
@@ -244,7 +296,7 @@ WITHIN_AN_ANSWER = (
     Case(
         "cut within an event of 1 MB",
         None,
-        error(None, _ONE_OR_TWO, (0, 1)),
+        whole(_ONE_OR_TWO, 1),
         primary="huge-event=1000000, cut-after-bytes=500000",
     ),
     Case("byte by byte, 1 ms each", whole(1, 0, most=12.0), primary="trickle=1ms"),
@@ -325,4 +377,69 @@ WITHOUT_A_CURE = (
 )
 """No backend can help."""
 
-CASES = (*BEFORE_AN_ANSWER, *BEFORE_CONTENT, *WITHIN_AN_ANSWER, *WITHOUT_A_CURE)
+_LEFT_ALONE: Spec = {"outlierDetection": {"consecutiveErrors": 1}}
+
+MORE_THAN_TWO = (
+    Case(
+        "three: 503, silence, whole",
+        whole(2, 1, second=1, timers=_TIMER),
+        primary="status=503",
+        second="stall",
+    ),
+    Case(
+        "three: 429 with Retry-After 60 s, 503, whole",
+        whole(1, 1, second=2),
+        primary="status=429, retry-after=60",
+        second="status=503",
+    ),
+    Case(
+        "three: two left alone since an earlier request",
+        whole(0, 1, second=0),
+        primary="status=503",
+        primary_spec=_LEFT_ALONE,
+        second="close",
+        second_spec=_LEFT_ALONE,
+        before=1,
+    ),
+    Case(
+        "three: cut, cut again, prefill",
+        whole(2, 1, second=2, most=1.0),
+        whole(1, 1, second=2),
+        primary=_CUT,
+        second="cut-after=6",
+        second_spec=PREFILL,
+        fallback_spec=PREFILL,
+    ),
+    Case(
+        "three: silence, hedged after 300 ms, second 503",
+        whole(1, 1, second=1, timers=_TIMER),
+        primary="stall",
+        second="status=503, retry-after=60",
+        rule={"hedge": {"after": "300ms"}},
+    ),
+    Case(
+        "six at once, `maxConnections: 2`, `maxPending: 0`",
+        whole(2, 4),
+        primary="delay=400ms",
+        primary_spec={"connectionPool": {"maxConnections": 2, "maxPending": 0}},
+        crowd=6,
+    ),
+    Case(
+        "six at once, `maxConnections: 2`, `pendingTimeout: 500ms`",
+        whole(2, 4, most=2.0),
+        primary="delay=1s",
+        primary_spec={"connectionPool": {"maxConnections": 2, "pendingTimeout": "500ms"}},
+        rule={"timeouts": {"headers": "3s", "firstContent": "3s"}},
+        crowd=6,
+    ),
+    Case(
+        "503 to 200 at once: what the retry budget allows",
+        whole(range(320, 380), 200, most=4.0),
+        primary="status=503",
+        primary_spec={"outlierDetection": {"consecutiveErrors": 0}},
+        crowd=200,
+    ),
+)
+"""More than a request at a time, or more than two providers."""
+
+CASES = (*BEFORE_AN_ANSWER, *BEFORE_CONTENT, *WITHIN_AN_ANSWER, *WITHOUT_A_CURE, *MORE_THAN_TWO)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -46,6 +46,8 @@ class Trial:
     name: str
     primary: Door
     fallback: Door
+    second: Door | None = None
+    """Between the two."""
 
     @property
     def expected(self) -> Expected:
@@ -57,16 +59,30 @@ class Trial:
     def host(self) -> str:
         return f"{self.name}.bench"
 
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        """By who is behind them."""
+        second = {"second": self.second} if self.second is not None else {}
+        return {"primary": self.primary, **second, "fallback": self.fallback}
 
-def documents(case: Case, host: str, primary_port: int, fallback_port: int) -> list[dict[str, object]]:
-    """The route and the two providers of one trial."""
-    primary, fallback = f"primary.{host}", f"fallback.{host}"
+
+def documents(case: Case, host: str, ports: Mapping[str, int]) -> list[dict[str, object]]:
+    """The route and the providers of one trial.
+
+    :param ports: of the primary, the second, where there is one, and the fallback.
+    """
+    models = {"primary": "small", "second": "small", "fallback": case.fallback_model}
+    drills = {"primary": case.primary, "second": case.second or "", "fallback": case.fallback}
+    specs = {"primary": case.primary_spec, "second": case.second_spec, "fallback": case.fallback_spec}
+    configs = {"primary": case.primary_config}
     return [
-        provider(
-            primary, primary_port, "small", case.primary, spec=case.primary_spec, config=case.primary_config
+        *(
+            provider(
+                f"{who}.{host}", port, models[who], drills[who], spec=specs[who], config=configs.get(who, {})
+            )
+            for who, port in ports.items()
         ),
-        provider(fallback, fallback_port, case.fallback_model, case.fallback, spec=case.fallback_spec),
-        route(host, (primary, fallback), case.rule),
+        route(host, [f"{who}.{host}" for who in ports], case.rule),
     ]
 
 
@@ -77,16 +93,15 @@ class Outcome:
     trial: Trial = field(repr=False)
     verdict: Verdict
     received: Received = field(repr=False)
-    primary: int
-    """How often it was asked: as its door has seen, or the gateway tells where nobody gets through."""
-    fallback: int
+    asked: Mapping[str, int]
+    """How often each was: as its door has seen, or the gateway tells where nobody gets through."""
     slack: float
     """Seconds that this machine may add."""
 
     @property
     def attempts(self) -> str:
-        """At the primary and at the fallback."""
-        return f"{self.primary} + {self.fallback}"
+        """At the primary and at the fallback, and between them at the second of three."""
+        return " + ".join(map(str, self.asked.values()))
 
     @property
     def ending(self) -> str:
@@ -109,22 +124,27 @@ class Outcome:
                 wrong.append(
                     f"must be {'an error event' if expected.status is None else f'a {expected.status}'}"
                 )
-        for who, asked, allowed in (
-            ("primary", self.primary, expected.primary),
-            ("fallback", self.fallback, expected.fallback),
-        ):
-            if asked not in allowed:
-                wrong.append(f"the {who} must be asked {' or '.join(map(str, allowed))}×")
-        told = told_attempts(self.received)
-        if told is not None and not self.trial.stream and told != self.primary + self.fallback:
-            wrong.append(f"the gateway tells of {told} attempts")
-        if hammered(self.trial.primary.requests) or hammered(self.trial.fallback.requests):
-            wrong.append("asked too often in too short a time")
+        allowed = {"primary": expected.primary, "second": expected.second, "fallback": expected.fallback}
+        for who, times in self.asked.items():
+            if times not in allowed[who]:
+                wrong.append(f"the {who} must be asked {_in_words(allowed[who])}×")
+        if self.trial.case.crowd == 1:
+            told = told_attempts(self.received)
+            if told is not None and not self.trial.stream and told != sum(self.asked.values()):
+                wrong.append(f"the gateway tells of {told} attempts")
+            if any(hammered(door.requests) for door in self.trial.doors.values()):
+                wrong.append("asked too often in too short a time")
         if seconds < expected.least:
             wrong.append(f"the provider asked to wait {expected.least:g} s")
         if seconds > expected.most + self.slack:
             wrong.append(f"must take {expected.most:.1f} s at most")
         return wrong
+
+
+def _in_words(numbers: Collection[int]) -> str:
+    if isinstance(numbers, range):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return " or ".join(map(str, numbers))
 
 
 def _attempts_told(server: GatewayServer) -> Counter[str]:
@@ -150,13 +170,14 @@ async def _prepare(door: Door, way: Way) -> None:
             pass
 
 
-async def _try(trial: Trial, port: int, at_once: asyncio.Semaphore) -> Received:
+async def _try(trial: Trial, port: int, at_once: asyncio.Semaphore) -> list[Received]:
     async with at_once:
         for _ in range(trial.case.before):
             await ask(port, trial.host, question(stream=trial.stream))
-        trial.primary.requests.clear()
-        trial.fallback.requests.clear()
-        return await ask(port, trial.host, question(stream=trial.stream))
+        for door in trial.doors.values():
+            door.requests.clear()
+        crowd = (ask(port, trial.host, question(stream=trial.stream)) for _ in range(trial.case.crowd))
+        return await asyncio.gather(*crowd)
 
 
 async def _run(
@@ -172,32 +193,41 @@ async def _run(
                 if not stream and case.plain is None:
                     continue
                 name = f"{'streamed' if stream else 'plain'}-{number}"
-                trial = Trial(case, stream, name, *(Door(each.port) for each in simulators))
+                primary, fallback = (Door(each.port) for each in simulators)
+                second = Door(simulators[0].port) if case.second is not None else None
+                trial = Trial(case, stream, name, primary, fallback, second)
                 await _prepare(trial.primary, case.door)
                 await _prepare(trial.fallback, case.fallback_door)
+                if trial.second is not None:
+                    await _prepare(trial.second, "open")
                 trials.append(trial)
         files = {"gateway": written([upstream_timeouts(_TIMEOUTS)])}
         for trial in trials:
-            ports = trial.primary.port, trial.fallback.port
-            files[trial.name] = written(documents(trial.case, trial.host, *ports))
+            ports = {who: door.port for who, door in trial.doors.items()}
+            files[trial.name] = written(documents(trial.case, trial.host, ports))
         server: GatewayServer = running.enter_context(gateway(command, cores, directory, files, asked=()))
         at_once = asyncio.Semaphore(AT_ONCE)
         answers = await asyncio.gather(*(_try(trial, server.port, at_once) for trial in trials))
         await asyncio.sleep(QUIET_SECONDS)
         told = await asyncio.to_thread(_attempts_told, server)
         for trial in trials:
-            await trial.primary.close()
-            await trial.fallback.close()
-    outcomes = []
-    for trial, received in zip(trials, answers, strict=True):
-        texts = {model: text(model) for model in ("small", trial.case.fallback_model)}
-        verdict = judge(received, texts, stream=trial.stream)
-        primary, fallback = (
-            len(door.requests) if door.sees_requests else told[f"{who}.{trial.host}"]
-            for who, door in (("primary", trial.primary), ("fallback", trial.fallback))
-        )
-        outcomes.append(Outcome(trial, verdict, received, primary, fallback, slack))
-    return outcomes
+            for door in trial.doors.values():
+                await door.close()
+    return [_outcome(trial, crowd, told, slack) for trial, crowd in zip(trials, answers, strict=True)]
+
+
+def _outcome(trial: Trial, crowd: Sequence[Received], told: Mapping[str, int], slack: float) -> Outcome:
+    """What came of a trial: of several answers the worst, or that which took longest."""
+    texts = {model: text(model) for model in ("small", trial.case.fallback_model)}
+    judged = [(judge(received, texts, stream=trial.stream), received) for received in crowd]
+    verdict, received = max(
+        judged, key=lambda each: (each[0].ending is not trial.expected.ending, each[1].seconds)
+    )
+    asked = {
+        who: len(door.requests) if door.sees_requests else told[f"{who}.{trial.host}"]
+        for who, door in trial.doors.items()
+    }
+    return Outcome(trial, verdict, received, asked, slack)
 
 
 def _cells(outcome: Outcome) -> list[str]:

@@ -38,7 +38,7 @@ def wait_until(happened: Callable[[], bool], within: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-_LISTENS = re.compile(r"llmgateway \S+ listens on (?:[\w.-]+=)?(\S+?)(?:, .*)?, admin on (\S+)")
+_LISTENS = re.compile(r"llmgateway \S+ listens on (?:[\w.-]+=)?(\S+?)(?:, .*)?, admin on ([^\s\"]+)")
 _READ = re.compile(r"configuration (applied|partly applied|rejected), ")
 
 _log = logging.getLogger("twistd")

@@ -78,6 +78,14 @@ def test_a_refusal_is_exit_status_1(gateway: Gateway) -> None:
     assert told.stdout.startswith("refused    404 no_route: ")
 
 
+def test_a_listener_that_there_is_not_is_wrong_usage(gateway: Gateway) -> None:
+    told = llmgateway(
+        "explain", "--against", gateway.admin_url, "--host", "both.test", "--listener", "insdie"
+    )
+    assert told.returncode == 2
+    assert "There is no listener named insdie; none has a name." in told.stderr
+
+
 def test_check_tells_what_would_change_and_changes_nothing(gateway: Gateway, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -112,6 +120,8 @@ def test_where_nobody_listens(tmp_path: Path) -> None:
         assert checked.returncode == 2
         assert checked.stderr.startswith(f"llmgateway: {nonsense} cannot be asked: "), checked.stderr
         assert "Traceback" not in checked.stderr
+    checked = llmgateway("check", tmp_path, "--against", "127.0.0.1:9901")
+    assert "a URL is wanted, such as http://127.0.0.1:9901" in checked.stderr
 
 
 def test_a_port_that_is_not_the_admin_port(gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.whole.clients import STREAM, Client, Reply, ask, request
 from tests.whole.documents import documents, provider, simulated
 from tests.whole.providers import Conversation, Provider, answer, chunk, stream_head
-from tests.whole.running import PATIENCE, TWISTD, Gateway
+from tests.whole.running import PATIENCE, TWISTD, Gateway, wait_until
 
 EVENT = b'data: {"id": "c", "model": "small", "choices": [{"index": 0, "delta": {"content": "word"}}]}\n\n'
 LAST = EVENT + b"data: [DONE]\n\n"
@@ -218,6 +218,7 @@ def test_signals_for_the_files(tmp_path: Path) -> None:
     conf = {"a.yaml": documents(simulated("a.test"))}
     with Gateway(tmp_path, conf, f"--access-log={log}") as gateway:
         gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "nothing has changed in conf.d" in gateway.log)
         log.rename(tmp_path / "access.log.1")
         gateway.process.send_signal(signal.SIGUSR1)
         deadline = time.monotonic() + PATIENCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from threading import Semaphore
 import pytest
 
 from tests.whole.clients import Client, ask, request
-from tests.whole.documents import documents, provider
+from tests.whole.documents import documents, provider, route, rule, simulated
 from tests.whole.providers import Conversation, Provider, answer
 from tests.whole.running import PATIENCE, Gateway, wait_until
 
@@ -75,6 +76,38 @@ def test_so_many_at_once_so_many_wait_and_one_more_is_refused(crowd: Crowd) -> N
     crowd.lets(3)
     assert [client.reply().status for client in clients] == [200] * 3
     assert crowd.running.connections == 2
+
+
+def test_who_finds_it_full_or_has_waited_for_too_long_goes_to_the_next(crowd: Crowd) -> None:
+    """And the provider is not blamed, nor is time that a client stands in the queue counted against it."""
+    limits = {"maxConnections": 1, "maxPending": 1, "pendingTimeout": "600ms"}
+    first = provider(
+        "a.test", crowd.running.port, connectionPool=limits, outlierDetection={"consecutiveErrors": 1}
+    )
+    patience = {"perTryTimeout": "200ms", "attempts": 1}
+    both = rule("all", "a.test", fallback=[{"providerHost": "b.test"}])
+    hurried = rule("hurried", "a.test", matches=[{"headers": {"x-hurry": {}}}], retries=patience)
+    crowd.gateway.apply(
+        {
+            "a.yaml": documents(
+                first, simulated("b.test"), route("asked.test", hurried, both), route("a.test", both)
+            )
+        }
+    )
+    running = crowd.asks()
+    with Client(crowd.gateway.address) as queued:
+        queued.send(request(host="asked.test", x_hurry="yes"))
+        wait_until(lambda: crowd.number("pending") == 1)
+        began = time.monotonic()
+        full = ask(crowd.gateway.address, host="asked.test")
+        assert time.monotonic() - began < 0.3
+        assert full.headers["x-llmgateway-backend"] == "b-test"
+        assert queued.reply().error == "provider_pool_full"
+    waits = ask(crowd.gateway.address, host="asked.test")
+    assert waits.headers["x-llmgateway-backend"] == "b-test"
+    assert crowd.gateway.count("llmgateway_breaker_state", provider="a-test") == 0
+    crowd.lets(1)
+    assert running.reply().status == 200
 
 
 def test_nobody_waits_longer_than_is_written(crowd: Crowd) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -67,6 +68,15 @@ def test_files_come_change_move_and_go(gateway: Gateway) -> None:
     eventually(lambda: model(gateway, "other.test") == "404")
     assert model(gateway) == "old"
     assert gateway.count("llmgateway_config_reloads_total", result="rejected") == 0
+
+
+def test_a_file_that_is_emptied_and_not_yet_written_takes_nothing_away(gateway: Gateway) -> None:
+    file = gateway.conf / "a.yaml"
+    file.write_text("")
+    gateway.wait_for_log("a.yaml:1:1: the file is empty, as one that is being written")
+    assert model(gateway) == "old"
+    file.write_text(conf("new"))
+    eventually(lambda: model(gateway) == "new")
 
 
 def test_editors_saves(gateway: Gateway) -> None:
@@ -185,6 +195,41 @@ def test_what_links_lead_to_and_secrets_elsewhere_are_watched(tmp_path: Path) ->
                 return running.requests[-1].header("Authorization") == "Bearer sk-2"
 
             eventually(uses_the_new_key)
+
+
+def test_folders_made_anew_are_watched_too(tmp_path: Path) -> None:
+    """`rm -r acme; mkdir acme`, which often gets the very inode of the old one; and the same of a secret's folder."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    with Provider(saying(answer("{}"))) as running:
+        (secrets / "key").write_text("sk-0")
+        keyed = documents(provider("keyed.test", running.port, key=f"${{file:{secrets}/key}}"))
+        with Gateway(tmp_path / "run", {"k.yaml": keyed}) as gateway:
+
+            def answers_with(name: str) -> bool:
+                return model(gateway) == name
+
+            def uses(key: str) -> bool:
+                ask(gateway.address, host="keyed.test")
+                return running.requests[-1].header("Authorization") == f"Bearer {key}"
+
+            for turn in range(3):
+                shutil.rmtree(gateway.conf / "acme", ignore_errors=True)
+                (gateway.conf / "acme").mkdir()
+                (gateway.conf / "acme" / "a.yaml").write_text(conf(f"new-{turn}"))
+                eventually(partial(answers_with, f"new-{turn}"))
+                time.sleep(0.3)  # until it is watched
+                (gateway.conf / "acme" / "a.yaml").write_text(conf(f"newer-{turn}"))
+                eventually(partial(answers_with, f"newer-{turn}"))
+
+                shutil.rmtree(secrets)
+                time.sleep(0.3 * turn)
+                secrets.mkdir()
+                (secrets / "key").write_text(f"sk-{turn}-new")
+                eventually(partial(uses, f"sk-{turn}-new"))
+                time.sleep(0.3)
+                (secrets / "key").write_text(f"sk-{turn}-newer")
+                eventually(partial(uses, f"sk-{turn}-newer"))
 
 
 def test_permissions_are_taken_and_given_back(tmp_path: Path) -> None:

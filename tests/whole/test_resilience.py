@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -147,6 +148,47 @@ def test_a_hedge_ends_the_wait_and_the_slow_one(gateway: Gateway) -> None:
         assert answered - began < 0.9
         slow.wait_until(lambda: slow.finished == 1)
         assert departure.at - answered < AT_ONCE
+
+
+def test_a_client_that_leaves_ends_a_hedge_and_what_it_was_made_beside(gateway: Gateway) -> None:
+    departures = Departure(), Departure()
+    with Provider(departures[0]) as first, Provider(departures[1]) as second:
+        gateway.apply(
+            {
+                "a.yaml": documents(
+                    provider("faulty.test", first.port),
+                    provider("sound.test", second.port),
+                    rescued(hedge={"after": "100ms"}),
+                )
+            }
+        )
+        lost = gateway.count("llmgateway_hedges_total", result="lost")
+        with Client(gateway.address) as client:
+            client.send(request(STREAM, host="asked.test"))
+            second.wait_until(lambda: bool(second.requests))
+            left = time.monotonic()
+        wait_until(lambda: all(departure.at for departure in departures))
+        assert max(departure.at for departure in departures) - left < AT_ONCE
+        assert gateway.count("llmgateway_hedges_total", result="lost") == lost + 1
+        assert gateway.count("llmgateway_upstream_connections", state="active") == 0
+
+
+def test_retries_have_a_budget(gateway: Gateway) -> None:
+    """Of a hundred in ten seconds, and a fifth of what is asked first; all others move on at once."""
+    with Provider(saying(answer("{}", "503 Down"))) as down, Provider(saying(answer(SAID))) as other:
+        gateway.apply(
+            {
+                "a.yaml": documents(
+                    provider("faulty.test", down.port),
+                    provider("sound.test", other.port),
+                    rescued(),
+                )
+            }
+        )
+        with ThreadPoolExecutor(60) as crowd:
+            replies = crowd.map(lambda _: ask(gateway.address, HELLO, host="asked.test"), range(200))
+            assert {reply.headers["x-llmgateway-backend"] for reply in replies} == {"sound-test"}
+        assert 280 <= len(down.requests) <= 380
 
 
 def test_an_answer_is_drained_for_its_usage(gateway: Gateway) -> None:

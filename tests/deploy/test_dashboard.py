@@ -1,0 +1,81 @@
+"""The dashboard can be imported, and shows everything that is measured.
+
+Run this file to write it anew: `python -m tests.deploy.test_dashboard`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from gateway.telemetry.families import FAMILIES
+from tests.deploy.dashboard import DASHBOARD
+from tests.deploy.expressions import ASKED, FAILED
+from tests.deploy.grafana import COLUMNS
+
+PATH = Path(__file__).parents[2] / "deploy" / "grafana" / "llmgateway.json"
+ALERTS = PATH.parents[1] / "prometheus" / "alerts.yaml"
+SHOWN: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
+PANELS: list[dict[str, Any]] = SHOWN["panels"]
+
+_METRIC = re.compile(r"\bllmgateway_\w+")
+_PARTS = re.compile(r"_(bucket|sum|count)$")
+_CHOICE = re.compile(r"\$(\w+)")
+
+
+def text() -> str:
+    """The file as it should be."""
+    return json.dumps(DASHBOARD, indent=1) + "\n"
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for panel in PANELS for target in panel.get("targets", ())]
+
+
+def test_the_file_is_that_of_the_description() -> None:
+    assert PATH.read_text("utf-8") == text(), "run: python -m tests.deploy.test_dashboard"
+
+
+def test_every_metric_is_shown_and_no_other() -> None:
+    shown = {_PARTS.sub("", name) for each in expressions() for name in _METRIC.findall(each)}
+    assert shown == {family.name for family in FAMILIES}
+
+
+def test_every_panel_can_be_chosen_for() -> None:
+    names = {variable["name"] for variable in SHOWN["templating"]["list"]}
+    assert {"datasource", "tenant", "route", "provider"} <= names
+    for each in expressions():
+        assert {"job", "instance"} <= set(_CHOICE.findall(each)) <= names | {"__rate_interval", "__range"}
+    panels = [panel for panel in PANELS if panel["type"] != "row"]
+    assert {panel["datasource"]["uid"] for panel in panels} == {"${datasource}"}
+
+
+def test_panels_have_numbers_and_places_of_their_own() -> None:
+    numbers = [panel["id"] for panel in PANELS]
+    assert len(set(numbers)) == len(numbers)
+    taken: set[tuple[int, int]] = set()
+    for place in (panel["gridPos"] for panel in PANELS):
+        assert place["x"] + place["w"] <= COLUMNS
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken
+        taken |= cells
+    assert all(upper["gridPos"]["y"] <= lower["gridPos"]["y"] for upper, lower in pairwise(PANELS))
+
+
+def test_names_of_curves_are_labels_of_theirs() -> None:
+    for panel in PANELS:
+        for target in panel.get("targets", ()):
+            for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]):
+                assert re.search(rf"by \([^)]*\b{label}\b", target["expr"]), (panel["title"], label)
+
+
+def test_what_has_failed_is_for_alerts_what_it_is_here() -> None:
+    failed = FAILED.removeprefix(f"{ASKED},")
+    assert f"llmgateway_requests_total{{{failed}}}[5m]" in ALERTS.read_text("utf-8")
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), "utf-8")

@@ -1,0 +1,188 @@
+"""The live page in a real browser: what it shows, that it follows what happens, and that it keeps to itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import pytest
+
+from gateway.serving.admin_access import VARIABLE
+from tests.whole.browser import CHROMIUM, Browser
+from tests.whole.documents import documents, route, rule, simulated
+from tests.whole.running import Gateway
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="wants Chromium")
+
+SCRIPT = "<script>alert(1)</script>"
+CONF = {
+    "all.yaml": documents(
+        simulated("good.test", model="large"),
+        simulated("bad.test"),
+        route(
+            "chat.test",
+            rule(
+                "shared",
+                {"providerHost": "good.test", "weight": 3},
+                {"providerHost": "bad.test", "weight": 1},
+            ),
+        ),
+        route("odd.test", rule(SCRIPT, "good.test")),
+    )
+}
+LLMGATEWAY = str(Path(sys.executable).parent / "llmgateway")
+TOKEN = "token-of-the-admin-port"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("gateway"), CONF) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    with Browser(tmp_path / "profile") as running:
+        yield running
+        assert running.complaints() == []
+        addresses = {urlsplit(url).hostname for url in running.requested() if url != "about:blank"}
+        assert addresses == {"127.0.0.1"}
+
+
+def ask(gateway: Gateway, host: str = "chat.test", **headers: str) -> int:
+    """Send a chat; tells the status."""
+    body = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
+    request = Request(gateway.url + "/v1/chat/completions", body, {"Host": host, **headers})
+    try:
+        with urlopen(request) as answer:
+            status: int = answer.status
+            return status
+    except HTTPError as error:
+        return error.code
+
+
+def test_it_shows_what_there_is_and_follows_what_happens(gateway: Gateway, browser: Browser) -> None:
+    browser.go(gateway.admin_url)
+    browser.wait_until(lambda: browser.text("#live") == "live")
+    assert "chat.test" in browser.text("#routes")
+    assert SCRIPT in browser.text("#routes")
+    assert "good-test" in browser.text("#providers")
+    assert browser.text("#problems .fine") == "None."
+    browser.evaluate("window.untouched = true")
+    for _ in range(8):
+        assert ask(gateway) == 200
+    assert ask(gateway, **{"x-simulate": "status=500"}) == 500
+    browser.wait_until(lambda: "9 in all" in browser.text("#numbers"))
+    shown = browser.text("#failures")
+    assert "500 provider_error" in shown
+    assert "default / chat-test / shared" in shown
+    assert "status 500" in shown  # the attempt, although there is no access log
+    browser.wait_until(
+        lambda: browser.evaluate("points.some((point) => point.failed > 0 && point.latency95 > 0)")
+    )
+    assert browser.evaluate("document.querySelectorAll('.uplot canvas').length") == 4
+    assert browser.evaluate("window.untouched") is True
+
+
+def test_an_opened_failure_stays_open(gateway: Gateway, browser: Browser) -> None:
+    assert ask(gateway, **{"x-simulate": "status=500"}) == 500
+    browser.go(gateway.admin_url)
+    browser.wait_until(lambda: browser.text("#live") == "live")
+    browser.wait_until(lambda: browser.text("#failures summary"))
+    browser.click("#failures summary")
+    browser.wait_until(
+        lambda: (
+            "attempt" not in browser.text("#failures details") and "took" in browser.text("#failures details")
+        )
+    )
+    before = browser.text("#failures")
+    assert ask(gateway, **{"x-simulate": "status=502"}) == 502
+    browser.wait_until(lambda: browser.text("#failures") != before)
+    assert browser.evaluate("document.querySelectorAll('#failures details[open]').length") == 1
+
+
+def test_a_change_of_the_files_shows(gateway: Gateway, browser: Browser) -> None:
+    browser.go(gateway.admin_url)
+    gateway.apply({"broken.yaml": documents(route("new.test", rule("all", "gooood.test")))})
+    browser.wait_until(lambda: "broken.yaml:" in browser.text("#problems"))
+    assert "last good" in browser.text("#findings")
+    (gateway.conf / "broken.yaml").unlink()
+    browser.wait_until(lambda: browser.text("#problems .fine") == "None.")
+
+
+def test_the_form_explains(gateway: Gateway, browser: Browser) -> None:
+    browser.go(gateway.admin_url)
+    browser.fill("[name=host]", "odd.test")
+    browser.fill("[name=headers]", "user-type: subscriber")
+    browser.click("#explain-form button")
+    browser.wait_until(lambda: "rule       " + SCRIPT in browser.text("#explanation"))
+    assert "good.test" in browser.text("#explanation")
+    browser.fill("[name=host]", "nobody.test")
+    browser.click("#explain-form button")
+    browser.wait_until(lambda: "refused" in browser.text("#explanation"))
+
+
+def test_a_gateway_that_ends_is_seen(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "gateway", CONF) as gateway, Browser(tmp_path / "profile") as browser:
+        browser.go(gateway.admin_url)
+        browser.wait_until(lambda: browser.text("#live") == "live")
+        assert gateway.stop() == 0  # who looks on does not keep it
+        browser.wait_until(lambda: browser.text("#live") == "not live")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (360, False), (360, True)])
+def test_it_fits_the_screen(gateway: Gateway, tmp_path: Path, width: int, dark: bool) -> None:
+    with Browser(tmp_path / "profile", width=width, dark=dark) as browser:
+        browser.go(gateway.admin_url)
+        browser.wait_until(lambda: browser.text("#live") == "live")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        ground = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+        red = int(ground.removeprefix("rgb(").partition(",")[0])
+        assert (red < 60) == dark
+
+
+def test_the_token_opens_it(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text(TOKEN + "\n")
+    with (
+        Gateway(tmp_path / "gateway", CONF, f"--admin-token-file={secret}") as gateway,
+        Browser(tmp_path / "profile") as browser,
+    ):
+        browser.go(gateway.admin_url)
+        assert "Admin token" in browser.text("body")
+        for given, expected in (("wrong", "That was not the token."), (TOKEN, "Routes")):
+            browser.fill("[name=token]", given)
+            browser.click("button")
+            browser.wait_until(lambda expected=expected: expected in browser.text("body"))  # type: ignore[misc]
+        browser.wait_until(lambda: browser.text("#live") == "live")
+        assert browser.evaluate("document.cookie") == ""
+        browser.click("#explain-form button")
+        browser.wait_until(lambda: "tenant" in browser.text("#explanation"))
+        browser.click(".sign-out button")
+        browser.wait_until(lambda: "Admin token" in browser.text("body"))
+        assert TOKEN not in gateway.log
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(gateway.admin_url + "/config")
+        bearing = Request(gateway.admin_url + "/config", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urlopen(bearing) as answer:
+            assert TOKEN not in answer.read().decode()
+        assert gateway.admin("/healthz") == "ok\n"
+        explain = [LLMGATEWAY, "explain", "--against", gateway.admin_url, "--host", "odd.test", "-d", "{}"]
+        refused = subprocess.run(explain, capture_output=True, text=True, check=False)
+        assert (refused.returncode, "401" in refused.stderr) == (2, True)
+        for environment, options in (({VARIABLE: TOKEN}, []), ({}, [f"--admin-token-file={secret}"])):
+            done = subprocess.run(
+                [*explain, *options],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, **environment},
+            )
+            assert "odd.test" in done.stdout

@@ -1,0 +1,185 @@
+"""A gateway that is well for a while and then has every fault that an alert is for, and clients that make both.
+
+Each fault has a tenant, a provider or a route of its own, so that what fires can be told apart.
+"""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from tests.fakes.certificates import root
+from tests.whole.clients import CHAT, STREAM, Client, ask, request
+from tests.whole.documents import documents, owned, provider, route, rule, simulated
+from tests.whole.load import Load
+from tests.whole.running import ANY_PORT, Gateway
+
+
+def misbehaving(host: str, how: str, **more: Any) -> dict[str, Any]:
+    """A simulated provider that does this by itself."""
+    document = simulated(host, **more)
+    document["spec"]["configs"]["defaultConfig"]["simulatorConfig"]["misbehave"] = how
+    return document
+
+
+def priced(price: float) -> dict[str, Any]:
+    """What a million tokens cost."""
+    return {"currency": "EUR", "default": {"input": price, "output": price}}
+
+
+WELL = documents(
+    *owned(
+        "acme",
+        simulated("fast.test", pricing=priced(2), healthCheck={"interval": "1s"}),
+        simulated("second.test", pricing=priced(5)),
+        misbehaving("shaky.test", "10%status=503"),
+        misbehaving("brittle.test", "10%cut-after=3"),
+        misbehaving("slow.test", "delay=300ms"),
+        route("plain.test", rule("all", "fast.test", mirror={"providerHost": "second.test", "percent": 100})),
+        route("again.test", rule("all", "shaky.test")),
+        route(
+            "onward.test",
+            rule("all", "shaky.test", fallback=[{"providerHost": "second.test"}], retries={"attempts": 1}),
+        ),
+        route("rest.test", rule("all", "brittle.test", fallback=[{"providerHost": "second.test"}])),
+        route(
+            "hedged.test",
+            rule("all", "slow.test", fallback=[{"providerHost": "fast.test"}], hedge={"after": "100ms"}),
+        ),
+    ),
+    *owned("spender", simulated("dear.test", pricing=priced(1000))),
+    *owned("thinker", simulated("deep.test", model="deep")),
+)
+"""Retries, fallbacks, hedges and continuations mend what goes wrong here."""
+
+SPOILT = owned("spoilt", simulated("spoilt.test"), route("spoilt-route.test", rule("all", "spoilt.test")))
+UNUSABLE = owned("unusable", route("unusable.test", rule("all", "nobody.test")))
+DEAD, ALIVE = "sk-dead", "sk-alive"
+
+
+def two_keys() -> dict[str, Any]:
+    document = misbehaving("refused.test", f"status=401&key={sha256(DEAD.encode()).hexdigest()[:16]}")
+    keys = [{"name": "dead", "key": DEAD}, {"name": "alive", "key": ALIVE}]
+    document["spec"]["configs"]["defaultConfig"]["simulatorConfig"]["apiKeys"] = keys
+    return document
+
+
+ILL = owned(
+    "faulty",
+    provider("lost.test", 1),
+    misbehaving(
+        "tripping.test", "status=500", outlierDetection={"consecutiveErrors": 2, "baseEjectionTime": "1m"}
+    ),
+    misbehaving("cut.test", "cut-after=3"),
+    two_keys(),
+    route("to-lost.test", rule("all", "lost.test")),
+    route("to-tripping.test", rule("all", "tripping.test")),
+    route("to-cut.test", rule("all", "cut.test", onStreamBreak="error")),
+    route("to-refused.test", rule("all", "refused.test")),
+)
+
+AUTHORITY = root("authority")
+
+
+class TroubledGateway:
+    """A gateway and its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write its files; `running` starts it."""
+        folder.mkdir()
+        AUTHORITY.issue(x509.DNSName("localhost")).write(folder, "server")
+        self._context = ssl.create_default_context(cadata=AUTHORITY.certificate_pem.decode())
+        self._log = folder / "access.log"
+        safe = "safe=tls:0:interface=127.0.0.1:certificate=server.pem:privateKey=server.key"
+        conf = {"well.yaml": WELL, "spoilt.yaml": documents(*SPOILT)}
+        self.gateway = Gateway(folder, conf, f"--access-log={self._log}", listen=(ANY_PORT, safe))
+        self._words = 3
+
+    # -- while all is well -------------------------------------------------------------------------
+
+    def well(self) -> Load:
+        """Clients of all kinds; they stay, whatever else comes."""
+        return Load(
+            self._asks("plain.test"),
+            self._asks("plain.test", STREAM),
+            self._asks("again.test"),
+            self._asks("onward.test"),
+            self._asks("rest.test", STREAM),
+            self._asks("hedged.test"),
+            self._asks("plain.test", x_simulate="status=400"),
+            self._asks("nobody-has.test"),
+            self._asks("deep.test", STREAM),
+            self._asks_over_tls,
+            self._leaves,
+            self._spends,
+        )
+
+    @contextmanager
+    def thinking(self, clients: int, seconds: float) -> Iterator[None]:
+        """So many ask for streams whose first word comes after so long."""
+        with ExitStack() as stack:
+            for _ in range(clients):
+                client = stack.enter_context(Client(self.gateway.address))
+                client.send(request(STREAM, "deep.test", x_simulate=f"first-content-delay={seconds:g}s"))
+            yield
+
+    # -- faults ------------------------------------------------------------------------------------
+
+    def ill(self) -> Load:
+        """Make all faults that can be made together, and have clients that meet them."""
+        self._log.unlink()
+        self._log.symlink_to("/dev/full")
+        self.gateway.process.send_signal(signal.SIGUSR1)
+        self._words = 300
+        broken = [{**document, "spec": {**document["spec"], "hots": "a mistake"}} for document in SPOILT]
+        self.gateway.apply(
+            {
+                "ill.yaml": documents(*ILL),
+                "spoilt.yaml": documents(*broken),
+                "unusable.yaml": documents(*UNUSABLE),
+            }
+        )
+        return Load(
+            self._asks("to-lost.test"),
+            self._asks("to-tripping.test"),
+            self._asks("to-cut.test", STREAM),
+            self._asks("to-refused.test"),
+        )
+
+    def starve(self) -> None:
+        """Take the processor away for a while, not so long that a scrape would fail.
+
+        The loop looks at its clock a quarter of a second after it has done so last: within the next of these whiles,
+        and a tenth of a second before its end.
+        """
+        self.gateway.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.23)
+        self.gateway.process.send_signal(signal.SIGCONT)
+        time.sleep(0.12)
+
+    # -- clients -----------------------------------------------------------------------------------
+
+    def _asks(self, host: str, body: bytes = CHAT, **headers: str) -> Callable[[], object]:
+        return lambda: ask(self.gateway.address, body, host=host, **headers)
+
+    def _asks_over_tls(self) -> None:
+        address = self.gateway.wait_for_log(r"safe=(127\.0\.0\.1:\d+)")[1]
+        with Client(address, self._context) as client:
+            client.send(request(CHAT, "plain.test"))
+            assert client.reply().status == 200
+
+    def _leaves(self) -> None:
+        with Client(self.gateway.address) as client:
+            client.send(request(STREAM, "plain.test", x_simulate="chunk-delay=100ms"))
+            client.head()
+
+    def _spends(self) -> None:
+        ask(self.gateway.address, host="dear.test", x_simulate=f"words={self._words}")
