@@ -17,14 +17,17 @@ NO_FAULTS = ("context", "words", "chunks", "chunk-delay", "refusal")
 """What the simulator is asked for that nobody has to be rescued from."""
 
 
+PORTS = {"primary": 1, "second": 2, "fallback": 3}
+
+
 def directives(case: Case) -> Iterator[str]:
-    for group in [*in_list(case.primary), *in_list(case.fallback)]:
+    for group in [*in_list(case.primary), *in_list(case.second or ""), *in_list(case.fallback)]:
         yield from (re.split("[=]", directive)[0] for directive in group.split("&"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.fault)
 def test_every_fault_can_be_asked_for(case: Case) -> None:
-    assert problems(written(documents(case, "trial.bench", 1, 2))) == []
+    assert problems(written(documents(case, "trial.bench", PORTS))) == []
 
 
 def test_every_fault_that_the_simulator_knows_is_tried() -> None:

@@ -21,9 +21,19 @@ CASE = Case("500, once", whole(2, 0), error(502))
 PLAIN = Trial(CASE, False, "plain-0", Silent(1.0, 1.2), Silent())
 STREAMED = evolve(PLAIN, stream=True, primary=Silent(1.0))
 TOLD = {"x-llmgateway-attempts": "2"}
-GOOD = Outcome(PLAIN, Verdict(Ending.WHOLE, model="small"), Received(200, TOLD, seconds=0.3), 2, 0, slack=0.0)
+GOOD = Outcome(
+    PLAIN,
+    Verdict(Ending.WHOLE, model="small"),
+    Received(200, TOLD, seconds=0.3),
+    {"primary": 2, "fallback": 0},
+    slack=0.0,
+)
 REFUSED = Outcome(
-    STREAMED, Verdict(Ending.ERROR, "provider_reset"), Received(502, {}, seconds=0.1), 1, 0, slack=0.0
+    STREAMED,
+    Verdict(Ending.ERROR, "provider_reset"),
+    Received(502, {}, seconds=0.1),
+    {"primary": 1, "fallback": 0},
+    slack=0.0,
 )
 
 
@@ -44,8 +54,8 @@ def test_what_is_as_it_must_be_is_no_complaint() -> None:
         ),
         (evolve(REFUSED, received=Received(500)), "must be a 502"),
         (evolve(REFUSED, verdict=Verdict(Ending.ERROR, "cut", in_band=True)), "must be a 502"),
-        (evolve(REFUSED, primary=2), "the primary must be asked 1×"),
-        (evolve(REFUSED, fallback=1), "the fallback must be asked 0×"),
+        (evolve(REFUSED, asked={"primary": 2, "fallback": 0}), "the primary must be asked 1×"),
+        (evolve(REFUSED, asked={"primary": 1, "fallback": 1}), "the fallback must be asked 0×"),
     ],
 )
 def test_all_else_is(bad: Outcome, complaint: str) -> None:
@@ -66,3 +76,21 @@ def test_each_fault_has_a_line() -> None:
     assert table([streams_alone]).splitlines()[2:] == [
         "| 500, once | – |  |  | error event, `cut` | 1 + 0 | 0.1 |"
     ]
+
+
+def test_of_three_each_is_judged() -> None:
+    trial = evolve(
+        PLAIN, case=evolve(CASE, second="close", plain=whole(2, 1, second=range(1, 3))), second=Silent()
+    )
+    of_three = evolve(
+        GOOD, trial=trial, received=Received(200, {}), asked={"primary": 2, "second": 2, "fallback": 1}
+    )
+    assert of_three.complaints() == []
+    assert of_three.attempts == "2 + 2 + 1"
+    asked = evolve(of_three, asked={"primary": 2, "second": 3, "fallback": 1})
+    assert asked.complaints() == ["the second must be asked 1 to 2×"]
+
+
+def test_a_crowd_may_ask_often() -> None:
+    trial = evolve(PLAIN, case=evolve(CASE, crowd=3), primary=Silent(1.0, 1.1, 1.2))
+    assert evolve(GOOD, trial=trial).complaints() == []
