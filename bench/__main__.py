@@ -14,6 +14,7 @@ from pathlib import Path
 
 from attrs import asdict
 
+from bench.books import check_books
 from bench.certificates import issue
 from bench.changes import check_changes
 from bench.comparing import WORKLOADS, Subject, Workload, compare, doubts
@@ -84,6 +85,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
 
     isolation = commands.add_parser("isolation", parents=[common], help="two tenants, keys mixed at random")
     isolation.add_argument("--requests", type=int, default=100_000, help="in all (100000)")
+
+    books = commands.add_parser("books", parents=[common], help="metrics, log and simulator count alike")
+    books.add_argument("--requests", type=int, default=10_000, help="in all (10000)")
 
     faults = commands.add_parser("faults", parents=[common], help="all that a provider can do wrong")
     add = faults.add_argument
@@ -199,6 +203,8 @@ def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
             )
         case "soak":
             return check_soak(asked.gateway, cores, directory, minutes=asked.minutes, streams=asked.streams)
+        case "books":
+            return check_books(asked.gateway, cores, directory, requests=asked.requests)
         case "isolation":
             return check_isolation(asked.gateway, cores, directory, requests=asked.requests)
         case _:

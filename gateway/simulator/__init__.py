@@ -9,7 +9,8 @@ Read it in this order:
 - `steps.py`: what a provider does, one after the other: wait, say, break off
 - `streaming.py`: an answer as steps; `tampering.py`: what is then done to their bytes
 - `script.py`: all of this together
-- `server.py`: plays the steps to a client, at the client's pace
+- `books.py`: what was asked and said, and how many tokens that was, for whoever wants to compare
+- `server.py`: plays the steps to a client, at the client's pace, and enters them in the books
 - `in_process.py`: reaches the simulator of this process over a socket pair
 - `alone.py`: the simulator as a server of its own, for `llmgateway simulate`
 

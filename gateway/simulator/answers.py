@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from gateway.messages import Headers, RequestHead
+from gateway.messages import Headers, RequestHead, TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
 from gateway.simulator.bodies import json_answer, reply_to, stream, tokens_of, whole_text
@@ -38,7 +38,7 @@ def answer(head: RequestHead, body: bytes, drill: Drill) -> Answer:
             return _completion(_decode(body, CompletionRequest), identity, headers, drill)
         if path.endswith(b"/embeddings"):
             _require(head, b"POST")
-            return json_answer(headers, _embeddings(_decode(body, EmbeddingRequest), drill))
+            return _embeddings(_decode(body, EmbeddingRequest), headers, drill)
         if path.endswith(b"/models"):
             _require(head, b"GET")
             return json_answer(headers, openai.model_list([openai.DEFAULT_MODEL]))
@@ -66,27 +66,30 @@ def _completion(request: CompletionRequest, identity: str, headers: Headers, dri
     require_room(prompt_tokens, drill, "prompt")
     model = openai.model_in(request.model)
     speech = speak(reply_to(model, said, drill), words=drill.words, most_tokens=request.max_tokens)
-    usage = openai.usage(prompt_tokens, speech.tokens)
+    counted = TokenUsage(prompt_tokens, speech.tokens)
     finish_reason = "length" if speech.is_cut_short else "stop"
     top = openai.head_fields(f"cmpl-{identity}", "text_completion", model)
     if not request.stream:
         choice = openai.completion_choice(whole_text(speech), finish_reason)
-        return json_answer(headers, {**top, "choices": [choice], "usage": usage})
-    wants_usage = request.stream_options is not None and request.stream_options.include_usage
+        return json_answer(headers, {**top, "choices": [choice], "usage": openai.usage(counted)}, counted)
     nothing = openai.completion_choice("", None)
     return stream(
         headers,
         top,
         opening=[],
-        content=(openai.completion_choice(piece, None) for piece in speech.pieces(drill.chunks)),
+        content=(
+            (openai.completion_choice(piece, None), len(piece.encode()))
+            for piece in speech.pieces(drill.chunks)
+        ),
         finish=openai.completion_choice("", finish_reason),
-        usage=usage if wants_usage else None,
+        counted=counted,
+        tells_usage=request.stream_options is not None and request.stream_options.include_usage,
         empty=nothing,
         role=nothing,
     )
 
 
-def _embeddings(request: EmbeddingRequest, drill: Drill) -> Json:
+def _embeddings(request: EmbeddingRequest, headers: Headers, drill: Drill) -> Answer:
     dimensions = request.dimensions or DEFAULT_DIMENSIONS
     shown = as_base64 if request.encoding_format == "base64" else as_floats
     inputs = _inputs(request.input)
@@ -97,7 +100,8 @@ def _embeddings(request: EmbeddingRequest, drill: Drill) -> Json:
         for index, (text, _) in enumerate(inputs)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": openai.model_in(request.model), "usage": usage}
+    told: Json = {"object": "list", "data": data, "model": openai.model_in(request.model), "usage": usage}
+    return json_answer(headers, told, TokenUsage(tokens, 0))
 
 
 def _inputs(given: str | list[str | int | list[int]]) -> list[tuple[str, int]]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
-from gateway.messages import Headers
+from gateway.messages import Headers, TokenUsage
 from gateway.resources.drills import Drill
+from gateway.simulator import openai
 from gateway.simulator.errors import RequestError
 from gateway.simulator.openai import Json, event
 from gateway.simulator.replies import EVENTS, JSON, Streamed, Whole
 from gateway.simulator.speech import Speech, count_tokens
+from gateway.simulator.steps import Say
+
+Spoken: TypeAlias = tuple[Json, int]
+"""A choice of a stream, and how many bytes of UTF-8 the model says in it."""
 
 LARGEST_WHOLE_BODY = 16 * 1024 * 1024
 """Bytes of speech in an answer that is not streamed: it is in memory as a whole."""
@@ -40,8 +46,8 @@ def whole_text(speech: Speech) -> str:
     return "".join(speech.pieces(1))
 
 
-def json_answer(headers: Headers, content: Json) -> Whole:
-    return Whole(200, [JSON, *headers], msgspec.json.encode(content))
+def json_answer(headers: Headers, content: Json, counted: TokenUsage | None = None) -> Whole:
+    return Whole(200, [JSON, *headers], msgspec.json.encode(content), counted)
 
 
 def stream(
@@ -49,17 +55,19 @@ def stream(
     top: Json,
     *,
     opening: list[Json],
-    content: Iterator[Json],
+    content: Iterator[Spoken],
     finish: Json,
-    usage: Json | None,
+    counted: TokenUsage,
+    tells_usage: bool,
     empty: Json,
     role: Json,
 ) -> Streamed:
     """The events of these choices.  Where usage was asked for every chunk names it, null until the last.
 
+    :param counted: the usage of all of it.
     :param empty, role: choices that bring nothing new.
     """
-    rest: Json = {} if usage is None else {"usage": None}
+    rest: Json = {"usage": None} if tells_usage else {}
 
     def chunk(choice: Json) -> bytes:
         return event({**top, "choices": [choice], **rest})
@@ -67,13 +75,14 @@ def stream(
     return Streamed(
         [*EVENTS, *headers],
         b"".join(map(chunk, opening)),
-        map(chunk, content),
+        (Say(chunk(choice), size) for choice, size in content),
         chunk(finish),
-        b"" if usage is None else event({**top, "choices": [], "usage": usage}),
+        event({**top, "choices": [], "usage": openai.usage(counted)}) if tells_usage else b"",
         {
             "comment": b": still here\n\n",
             "ping": b'event: ping\ndata: {"type":"ping"}\n\n',
             "empty": chunk(empty),
             "role": chunk(role),
         },
+        counted,
     )

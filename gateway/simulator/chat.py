@@ -7,10 +7,10 @@ from itertools import chain
 
 from attrs import field, frozen
 
-from gateway.messages import Headers
+from gateway.messages import Headers, TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
-from gateway.simulator.bodies import json_answer, reply_to, stream, tokens_of, whole_text
+from gateway.simulator.bodies import Spoken, json_answer, reply_to, stream, tokens_of, whole_text
 from gateway.simulator.errors import prefill_refused, require_room
 from gateway.simulator.openai import ChatRequest, Json, Message
 from gateway.simulator.replies import Answer
@@ -29,22 +29,23 @@ def chat(request: ChatRequest, identity: str, headers: Headers, drill: Drill) ->
     prompt_tokens = tokens_of(texts)
     require_room(prompt_tokens, drill, "messages")
     said = _said(request, identity, drill)
-    usage = openai.usage(prompt_tokens, said.tokens, said.reasoning.tokens if said.reasoning else 0)
+    reasoning_tokens = said.reasoning.tokens if said.reasoning else 0
+    counted = TokenUsage(prompt_tokens, said.tokens, reasoning=reasoning_tokens)
     identity = f"chatcmpl-{identity}"
     model = openai.model_in(request.model)
     if not request.stream:
         top = openai.head_fields(identity, "chat.completion", model)
         choice = openai.chat_choice(said.message(), said.finish_reason)
-        return json_answer(headers, {**top, "choices": [choice], "usage": usage})
-    wants_usage = request.stream_options is not None and request.stream_options.include_usage
+        return json_answer(headers, {**top, "choices": [choice], "usage": openai.usage(counted)}, counted)
     role = openai.chat_delta({"role": "assistant", "content": ""})
     return stream(
         headers,
         openai.head_fields(identity, "chat.completion.chunk", model),
         opening=[role],
-        content=map(openai.chat_delta, said.deltas(drill.chunks)),
+        content=((openai.chat_delta(delta), size) for delta, size in said.deltas(drill.chunks)),
         finish=openai.chat_delta({}, said.finish_reason),
-        usage=usage if wants_usage else None,
+        counted=counted,
+        tells_usage=request.stream_options is not None and request.stream_options.include_usage,
         empty=openai.chat_delta({"content": ""}),
         role=role,
     )
@@ -84,28 +85,32 @@ class _Said:
             said["reasoning_content"] = whole_text(self.reasoning)
         return said
 
-    def deltas(self, number: int | None) -> Iterator[Json]:
+    def deltas(self, number: int | None) -> Iterator[Spoken]:
         """As a stream has it, each with content.
 
         :param number: in how many pieces the text comes; None is one a word.
         """
         reasoning = self.reasoning.pieces(None) if self.reasoning is not None else iter(())
-        thoughts: Iterator[Json] = ({"reasoning_content": piece} for piece in reasoning)
+        thoughts = (_spoken("reasoning_content", piece) for piece in reasoning)
         if self.kind != "tool_calls":
-            return chain(thoughts, ({self.kind: piece} for piece in self.speech.pieces(number)))
+            return chain(thoughts, (_spoken(self.kind, piece) for piece in self.speech.pieces(number)))
         return chain(thoughts, self._call_deltas())
 
-    def _call_deltas(self) -> Iterator[Json]:
+    def _call_deltas(self) -> Iterator[Spoken]:
         """The call by its name, then its arguments, cut wherever a piece happens to end."""
-        yield {"tool_calls": [{"index": 0, **self._call("")}]}
+        yield {"tool_calls": [{"index": 0, **self._call("")}]}, 0
         text = whole_text(self.speech)
         number = min(self.pieces or 1, len(text))
         for index in range(number):
             piece = text[index * len(text) // number : (index + 1) * len(text) // number]
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+            yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, len(piece.encode())
 
     def _call(self, arguments: str) -> Json:
         return {**self.call, "function": {"name": self.call["function"], "arguments": arguments}}
+
+
+def _spoken(field: str, piece: str) -> Spoken:
+    return {field: piece}, len(piece.encode())
 
 
 def _said(request: ChatRequest, identity: str, drill: Drill) -> _Said:

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from gateway.messages import TokenUsage
+
 DEFAULT_MODEL = "simulator-1"
 
 CREATED = 1767225600
@@ -99,15 +101,15 @@ def directives_in(name: str) -> list[str]:
     return [group for group in directives.split("+") if group]
 
 
-def usage(prompt_tokens: int, completion_tokens: int, reasoning_tokens: int = 0) -> Json:
-    counted: Json = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
+def usage(counted: TokenUsage) -> Json:
+    told: Json = {
+        "prompt_tokens": counted.input,
+        "completion_tokens": counted.output,
+        "total_tokens": counted.input + counted.output,
     }
-    if reasoning_tokens:
-        counted["completion_tokens_details"] = {"reasoning_tokens": reasoning_tokens}
-    return counted
+    if counted.reasoning:
+        told["completion_tokens_details"] = {"reasoning_tokens": counted.reasoning}
+    return told
 
 
 def head_fields(identity: str, kind: str, model: str) -> Json:

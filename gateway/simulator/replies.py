@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from gateway.messages import Headers
+from gateway.messages import Headers, TokenUsage
+from gateway.simulator.steps import Say
 
 JSON = (b"content-type", b"application/json")
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -20,6 +21,8 @@ class Whole:
     status: int
     headers: Headers
     body: bytes
+    usage: TokenUsage | None = None
+    """What it tells of tokens; None in an error."""
 
 
 @frozen
@@ -29,7 +32,7 @@ class Streamed:
     headers: Headers
     opening: bytes
     """Events before the first content."""
-    content: Iterator[bytes]
+    content: Iterator[Say]
     """One event each."""
     finish: bytes
     """The event with the finish reason."""
@@ -37,6 +40,8 @@ class Streamed:
     """The event with the usage; empty where it was not asked for."""
     heartbeats: Mapping[str, bytes]
     """Events without content, by what a drill calls them."""
+    counted: TokenUsage | None = None
+    """Of all of it, whether it was asked for or not."""
 
 
 Answer: TypeAlias = Whole | Streamed

@@ -13,9 +13,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.errors import GatewayError
 from gateway.messages import RequestHead
-from gateway.simulator import openai
+from gateway.simulator import books, openai
+from gateway.simulator.books import Account, Books
 from gateway.simulator.script import Playwright
 from gateway.simulator.steps import Begin, Blurt, BreakOff, End, Reset, Respond, Say, Step, Wait
+from gateway.simulator.wishes import model_named, provider_of
 from gateway.wire.downstream import DownstreamConnection
 from gateway.wire.exchanging import Exchange
 from gateway.wire.limits import DownstreamLimits
@@ -32,12 +34,14 @@ class Simulator:
     def __init__(self, reactor: IReactorTime, playwright: Playwright) -> None:
         self._reactor = reactor
         self._playwright = playwright
+        self.books = Books()
 
     def exchange_started(self, head: RequestHead, connection: DownstreamConnection) -> Exchange:
         connection.accept_body()
-        return SimulatedExchange(self._reactor, self._playwright, head, connection)
+        return SimulatedExchange(self._reactor, self._playwright, self.books, head, connection)
 
     def request_refused(self, error: GatewayError, connection: DownstreamConnection) -> None:
+        self.books.refused += 1
         _refuse(error, connection)
 
 
@@ -48,11 +52,15 @@ class SimulatedExchange:
         self,
         reactor: IReactorTime,
         playwright: Playwright,
+        books: Books,
         head: RequestHead,
         connection: DownstreamConnection,
     ) -> None:
         self._reactor = reactor
         self._playwright = playwright
+        self._books = books
+        self._account: Account | None = None
+        """None until the request has come whole."""
         self._head = head
         self._connection = connection
         self._body: list[bytes] = []
@@ -64,16 +72,27 @@ class SimulatedExchange:
         self._body.append(data)
 
     def body_ended(self) -> None:
-        self._steps = self._playwright.script(self._head, b"".join(self._body))
+        head, body = self._head, b"".join(self._body)
+        if head.path == books.PATH:
+            self._connection.respond(*self._books.respond(head))
+            return
+        model = openai.model_in(model_named(body))
+        self._account = self._books.asked(provider_of(head), model)
+        self._steps = self._playwright.script(head, body)
         self._play()
 
     def request_failed(self, error: GatewayError) -> None:
+        self._books.refused += 1
         _refuse(error, self._connection)
 
     def client_left(self) -> None:
         if self._later is not None:
             self._later.cancel()
             self._later = None
+        if self._account is not None:
+            self._account.ended(books.LEFT)
+        else:
+            self._books.unfinished += 1
 
     def break_down(self) -> None:
         self.client_left()
@@ -83,20 +102,22 @@ class SimulatedExchange:
 
     def client_drained(self) -> None:
         self._client_is_full = False
-        if self._later is None:
+        if self._later is None and self._account is not None:
             self._play()
 
     def _play(self) -> None:
         """Take steps until one has to wait: for time, for the client, or for the reactor's other work."""
-        said = 0
+        account, said = self._account, 0
+        assert account is not None
         for step in self._steps:
             match step:
                 case Wait(seconds):
                     self._connection.flush()
                     self._play_later(seconds)
                     return
-                case Say(data):
+                case Say(data, spoken, usage):
                     self._connection.write(data)
+                    account.said(spoken, usage)
                     said += len(data)
                     if said >= BURST_BYTES:
                         self._connection.flush()
@@ -106,18 +127,25 @@ class SimulatedExchange:
                     transport = self._connection.transport
                     assert transport is not None  # the client has not left
                     transport.write(data)
-                case Respond(status, headers, body):
+                case Respond(status, headers, body, usage):
+                    account.begun(status, usage.input if usage is not None else 0)
+                    account.said(0, usage)
+                    account.ended(books.WHOLE)
                     self._connection.respond(status, headers, body)
                     return
-                case Begin(status, headers, body_length):
+                case Begin(status, headers, body_length, asked):
+                    account.begun(status, asked)
                     self._connection.begin(status, headers, body_length)
                 case End():
+                    account.ended(books.WHOLE)
                     self._connection.end()
                     return
                 case BreakOff():
+                    account.ended(books.BROKEN_OFF)
                     self._connection.break_off()
                     return
                 case Reset():
+                    account.ended(books.BROKEN_OFF)
                     self._connection.abort()
                     return
                 case other:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from gateway.messages import Headers
+from gateway.messages import Headers, TokenUsage
 
 
 @frozen
@@ -27,6 +27,8 @@ class Respond:
     status: int
     headers: Headers
     body: bytes
+    usage: TokenUsage | None = None
+    """What it tells of tokens."""
 
 
 @frozen
@@ -37,6 +39,8 @@ class Begin:
     headers: Headers
     body_length: int | None
     """None for a stream."""
+    asked: int = 0
+    """How many tokens the prompt has."""
 
 
 @frozen
@@ -44,6 +48,10 @@ class Say:
     """Send some of the body."""
 
     data: bytes
+    spoken: int = 0
+    """How much of it the model has said: bytes of UTF-8."""
+    usage: TokenUsage | None = None
+    """What it tells of tokens, at its end."""
 
 
 @frozen

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import evolve
+
+from gateway.messages import TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
 from gateway.simulator.errors import error_event
@@ -23,21 +26,22 @@ def whole_steps(whole: Whole, drill: Drill) -> Iterator[Step]:
     if drill.cut_after_bytes is not None:
         shown = drill.cut_after_bytes
     if shown is None:
-        yield Respond(whole.status, whole.headers, whole.body)
+        yield Respond(whole.status, whole.headers, whole.body, whole.usage)
         return
     some = whole.body[: min(shown, len(whole.body) - 1)]
-    if drill.stall_after is None and drill.cut in ("end", "done"):
-        yield Respond(whole.status, whole.headers, some)
-        return
-    yield Begin(whole.status, whole.headers, len(whole.body))
+    ends_well = drill.stall_after is None and drill.cut in ("end", "done")
+    length = len(some) if ends_well else len(whole.body)
+    yield Begin(whole.status, whole.headers, length, _asked(whole.usage))
     yield Say(some)
-    if drill.stall_after is None:
+    if ends_well:
+        yield End()
+    elif drill.stall_after is None:
         yield from cut(drill)
 
 
 def stream_steps(streamed: Streamed, drill: Drill) -> Iterator[Step]:
     """A stream, event by event."""
-    yield Begin(200, streamed.headers, None)
+    yield Begin(200, streamed.headers, None, _asked(streamed.counted))
     if streamed.opening:
         yield Say(streamed.opening)
     last = _last_content(drill)
@@ -46,8 +50,8 @@ def stream_steps(streamed: Streamed, drill: Drill) -> Iterator[Step]:
             break
         yield from _waiting(drill.chunk_delay if index else drill.first_content_delay, streamed, drill)
         if index == 0 and drill.huge_event is not None:
-            event = _padded(event, drill.huge_event)
-        yield Say(event)
+            event = evolve(event, data=_padded(event.data, drill.huge_event))
+        yield event
         if index == 0 and drill.malformed_event:
             yield Say(MALFORMED_EVENT)
     if drill.stall_after is not None:
@@ -60,7 +64,8 @@ def stream_steps(streamed: Streamed, drill: Drill) -> Iterator[Step]:
         yield Say(error_event(drill))
         yield End()
     else:
-        yield Say((b"" if drill.no_finish else streamed.finish) + streamed.usage)
+        finish = b"" if drill.no_finish else streamed.finish
+        yield Say(finish + streamed.usage, usage=streamed.counted if streamed.usage else None)
         if not drill.no_done:
             yield Say(openai.DONE)
         yield End()
@@ -79,6 +84,10 @@ def cut(drill: Drill) -> Iterator[Step]:
         case "done":
             yield Say(openai.DONE)
             yield End()
+
+
+def _asked(counted: TokenUsage | None) -> int:
+    return counted.input if counted is not None else 0
 
 
 def _last_content(drill: Drill) -> int | None:

@@ -60,7 +60,8 @@ def _compressed(steps: Iterator[Step]) -> Iterator[Step]:
     for step in steps:
         match step:
             case Say(data):
-                yield Say(compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))
+                packed = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+                yield evolve(step, data=packed)
             case End():
                 yield Say(compressor.flush())
                 yield step
@@ -70,14 +71,14 @@ def _compressed(steps: Iterator[Step]) -> Iterator[Step]:
 
 def _cut_after(steps: Iterator[Step], size: int, drill: Drill) -> Iterator[Step]:
     """A stream that is cut wherever that may be, at the latest before its last byte."""
-    held = b""
+    held: Say | None = None
     for step in steps:
         match step:
             case Say(data):
                 if held:
-                    yield Say(held)
-                # The last byte is held back until there is another one.
-                some, held = data[:-1][:size], data[-1:]
+                    yield held
+                # The last byte is held back until there is another one, and with it what the event means.
+                some, held = data[:-1][:size], evolve(step, data=data[-1:])
                 if some:
                     yield Say(some)
                 size -= len(data)
@@ -87,8 +88,8 @@ def _cut_after(steps: Iterator[Step], size: int, drill: Drill) -> Iterator[Step]
                 break
             case Wait():
                 if held:
-                    yield Say(held)
-                    held = b""
+                    yield held
+                    held = None
                 yield step
             case _:
                 yield step
@@ -121,17 +122,19 @@ def _trickling(steps: Iterator[Step], seconds: float) -> Iterator[Step]:
     """The body byte by byte."""
     for step in steps:
         match step:
-            case Respond(status, headers, body):
-                yield Begin(status, headers, len(body))
-                yield from _bytes_of(body, seconds)
+            case Respond(status, headers, body, usage):
+                yield Begin(status, headers, len(body), usage.input if usage is not None else 0)
+                yield from _bytes_of(Say(body, usage=usage), seconds)
                 yield End()
-            case Say(data):
-                yield from _bytes_of(data, seconds)
+            case Say():
+                yield from _bytes_of(step, seconds)
             case _:
                 yield step
 
 
-def _bytes_of(data: bytes, seconds: float) -> Iterator[Step]:
-    for index in range(len(data)):
+def _bytes_of(say: Say, seconds: float) -> Iterator[Step]:
+    last = len(say.data) - 1
+    for index in range(len(say.data)):
         yield Wait(seconds)
-        yield Say(data[index : index + 1])
+        byte = say.data[index : index + 1]
+        yield Say(byte) if index < last else evolve(say, data=byte)

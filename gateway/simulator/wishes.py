@@ -25,6 +25,13 @@ class _Named(msgspec.Struct, frozen=True):
     model: str = ""
 
 
+def model_named(body: bytes) -> str:
+    """The model that the body asks for, directives and all; empty where it names none or cannot be read."""
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(body, type=_Named).model
+    return ""
+
+
 def wishes(head: RequestHead, body: bytes, standing: tuple[str, ...]) -> tuple[str, ...]:
     """The groups of directives that hold for this request.
 
@@ -37,15 +44,19 @@ def wishes(head: RequestHead, body: bytes, standing: tuple[str, ...]) -> tuple[s
             groups += in_list(value.decode("latin-1"))
     if b"+" in body:
         # Whoever answers will say what is wrong with a body that cannot be read.
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            groups += directives_in(msgspec.json.decode(body, type=_Named).model)
+        groups += directives_in(model_named(body))
     return tuple(groups)
+
+
+def provider_of(head: RequestHead) -> str:
+    """For whom the simulator answers: `tenant/provider` as a gateway tells it, else the Host."""
+    provider = head.header(_PROVIDER)
+    return head.host if provider is None else provider.decode("latin-1")
 
 
 def caller_of(head: RequestHead) -> Caller:
     """Whose requests this one is counted with, and which key it brings."""
-    provider = head.header(_PROVIDER)
-    return Caller(head.host if provider is None else provider.decode("latin-1"), _key_digest(head))
+    return Caller(provider_of(head), _key_digest(head))
 
 
 def _key_digest(head: RequestHead) -> str | None:

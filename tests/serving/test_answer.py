@@ -216,6 +216,15 @@ class ProvidersErrorsTests(ConversationTestCase):
         told = json.loads(body)["error"]
         self.assertEqual((told["message"], told["code"]), ("no such key: " + "*" * len(KEY), "bad_key"))
 
+    def test_no_word_of_an_error_tells_our_secret(self) -> None:
+        house, client = self.open(ONCE)
+        client.sends(post({**HELLO, "stream": True}))
+        words_of_it = ("message", "type", "code")
+        error = {"error": dict.fromkeys(words_of_it, "sk-of-the-provider")}
+        house.provider.answers(STREAM + event(error) + LAST_CHUNK)
+        told = json.loads(parts(client.received())[2])["error"]
+        self.assertEqual([told[word] for word in words_of_it], ["*" * len(KEY)] * 3)
+
     def test_an_error_that_ends_a_stream_without_an_empty_line_is_scrubbed_too(self) -> None:
         house, client = self.open(BREAKING)
         client.sends(post({**HELLO, "stream": True}))

@@ -62,6 +62,19 @@ def test_the_bytes() -> None:
     )
 
 
+def test_nothing_of_it_shows_in_a_traceback() -> None:
+    config = "{apiKey: sk-secret, parameters: {user: hidden}}"
+    spec = f"path: /v1/hidden-path\nconfigs: {{defaultConfig: {{openAIConfig: {config}}}}}"
+    asked = request((b"x-token", b"sk-secret"), spec=spec)
+    assert "hidden" in asked.wire_bytes().decode()
+    shown = repr(asked)
+    assert "hidden-path" not in shown
+    assert "sk-secret" not in shown
+    assert '"hidden"' not in shown
+    head = head_of([(b"authorization", b"Bearer sk-of-a-client")])
+    assert "sk-of" not in repr(Original(head, Operation.CHAT, None, b"id-1", VIA))
+
+
 def test_a_body_that_follows() -> None:
     assert request(body=None, body_length=9).wire_bytes().endswith(b"\r\ncontent-length: 9\r\n\r\n")
     assert request(body=None).wire_bytes().endswith(b"\r\ntransfer-encoding: chunked\r\n\r\n")

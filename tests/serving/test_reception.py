@@ -39,3 +39,11 @@ class RequestIdTests(ConversationTestCase):
         ids = {parts(client.sends(get(b"/v1/models")))[1][b"x-request-id"] for _ in range(10)}
         self.assertEqual(len(ids), 10)
         self.assertEqual(house.counted, {("200", "ok"): 10})
+
+
+class RefusedTests(ConversationTestCase):
+    def test_what_never_became_an_exchange_is_counted_with_the_bytes_of_its_answer(self) -> None:
+        house, client = self.open()
+        body = parts(client.sends(b"GET / HTTP/1.1\r\nno colon\r\n\r\n"))[2]
+        self.assertEqual(house.record.bytes_out, len(body))
+        self.assertEqual(house.number("llmgateway_response_bytes_total"), len(body))

@@ -36,7 +36,9 @@ def fields_of(answered: Whole) -> Any:
 
 def events(answered: Streamed) -> list[Any]:
     """What the events hold, the last one apart from `[DONE]`."""
-    text = answered.opening + b"".join(answered.content) + answered.finish + answered.usage
+    text = (
+        answered.opening + b"".join(say.data for say in answered.content) + answered.finish + answered.usage
+    )
     lines = text.split(b"\n\n")
     assert lines.pop() == b""
     return [msgspec.json.decode(line.removeprefix(b"data: ")) for line in lines]
@@ -129,7 +131,7 @@ def test_an_answer_too_long_for_one_body_is_refused_and_can_be_streamed() -> Non
     drill = Drill(words=1_000_000_000)
     answered = whole(CHAT, json(messages=HELLO), drill)
     assert (answered.status, fields_of(answered)["error"]["param"]) == (400, "stream")
-    assert b'"I "' in next(streamed(CHAT, drill, messages=HELLO).content)
+    assert b'"I "' in next(streamed(CHAT, drill, messages=HELLO).content).data
 
 
 @pytest.mark.parametrize("prompt", ["Once", ["Once"]])

@@ -35,7 +35,7 @@ def deltas(drill: Drill, **fields: object) -> list[dict[str, Any]]:
     assert isinstance(answered, Streamed)
     found = []
     for event in answered.content:
-        data = event.removeprefix(b"data: ")
+        data = event.data.removeprefix(b"data: ")
         ChatCompletionChunk.model_validate_json(data)
         found.append(msgspec.json.decode(data)["choices"][0]["delta"])
     return found

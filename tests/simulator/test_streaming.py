@@ -5,11 +5,14 @@ from itertools import islice
 import msgspec
 import pytest
 
+from gateway.messages import TokenUsage
 from gateway.resources.drills import Cut, Drill, Heartbeat
 from gateway.simulator.replies import Streamed, Whole
 from gateway.simulator.steps import Begin, BreakOff, End, Reset, Respond, Say, Step, Wait
 from gateway.simulator.streaming import SECONDS_BEFORE_RESET, stream_steps, whole_steps
 
+COUNTED = TokenUsage(7, 3)
+FINISH = Say(b"finishusage", usage=COUNTED)
 DONE = Say(b"data: [DONE]\n\n")
 BEAT = b": beat\n\n"
 
@@ -19,9 +22,10 @@ def stream(drill: Drill) -> list[Step]:
     events = [b'data: {"n":%d}\n\n' % number for number in range(3)]
     beats = dict.fromkeys(("comment", "ping", "empty", "role"), BEAT)
     begun, *steps = islice(
-        stream_steps(Streamed([], b"opening", iter(events), b"finish", b"usage", beats), drill), 50
+        stream_steps(Streamed([], b"opening", map(Say, events), b"finish", b"usage", beats, COUNTED), drill),
+        50,
     )
-    assert begun == Begin(200, [], None)
+    assert begun == Begin(200, [], None, asked=7)
     return steps
 
 
@@ -34,13 +38,13 @@ WHOLE = [OPENING, event(0), event(1), event(2)]
 
 
 def test_as_it_should_be() -> None:
-    assert stream(Drill()) == [*WHOLE, Say(b"finishusage"), DONE, End()]
+    assert stream(Drill()) == [*WHOLE, FINISH, DONE, End()]
 
 
 def test_what_is_missing_at_the_end() -> None:
-    assert stream(Drill(no_done=True)) == [*WHOLE, Say(b"finishusage"), End()]
-    assert stream(Drill(no_finish=True)) == [*WHOLE, Say(b"usage"), DONE, End()]
-    assert stream(Drill(no_finish=True, no_done=True)) == [*WHOLE, Say(b"usage"), End()]
+    assert stream(Drill(no_done=True)) == [*WHOLE, FINISH, End()]
+    assert stream(Drill(no_finish=True)) == [*WHOLE, Say(b"usage", usage=COUNTED), DONE, End()]
+    assert stream(Drill(no_finish=True, no_done=True)) == [*WHOLE, Say(b"usage", usage=COUNTED), End()]
 
 
 @pytest.mark.parametrize(
@@ -90,14 +94,18 @@ def test_a_huge_event_means_the_same() -> None:
     assert rest[0] == event(1)
 
 
-BODY = Whole(200, [], b"0123456789")
+BODY = Whole(200, [], b"0123456789", COUNTED)
 
 
 @pytest.mark.parametrize("after", [{"cut_after": 4}, {"cut_after_bytes": 4}])
 def test_a_plain_answer_is_cut(after: dict[str, int]) -> None:
-    begun = Begin(200, [], 10)
+    begun = Begin(200, [], 10, asked=7)
     assert list(whole_steps(BODY, Drill(**after))) == [begun, Say(b"0123"), BreakOff()]  # type: ignore[arg-type]
     reset = list(whole_steps(BODY, Drill(cut="reset", **after)))  # type: ignore[arg-type]
     assert reset == [begun, Say(b"0123"), Wait(SECONDS_BEFORE_RESET), Reset()]
     ended = list(whole_steps(BODY, Drill(cut="end", **after)))  # type: ignore[arg-type]
-    assert ended == [Respond(200, [], b"0123")]
+    assert ended == [Begin(200, [], 4, asked=7), Say(b"0123"), End()]
+
+
+def test_usage_is_told_with_the_whole_answer_alone() -> None:
+    assert list(whole_steps(BODY, Drill())) == [Respond(200, [], b"0123456789", COUNTED)]

@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 
+from gateway.messages import TokenUsage
 from gateway.resources.drills import Drill, Length
 from gateway.simulator.replies import Streamed, Whole
 from gateway.simulator.steps import Begin, Blurt, BreakOff, End, Respond, Say, Step, Wait
@@ -12,12 +13,13 @@ from gateway.simulator.tampering import WRONG_BY, steps_of
 
 BODY = b"0123456789"
 WHOLE = Whole(200, [(b"a", b"b")], BODY)
+COUNTED = TokenUsage(7, 3)
 EVENTS = [b"event 1\n\n", b"event 2\n\n"]
 STREAM = b"opening" + b"".join(EVENTS) + b"finishusage" + b"data: [DONE]\n\n"
 
 
 def stream(drill: Drill) -> list[Step]:
-    streamed = Streamed([(b"a", b"b")], b"opening", iter(EVENTS), b"finish", b"usage", {})
+    streamed = Streamed([(b"a", b"b")], b"opening", map(Say, EVENTS), b"finish", b"usage", {}, COUNTED)
     return list(steps_of(streamed, drill))
 
 
@@ -90,6 +92,22 @@ def test_a_trickle() -> None:
     assert steps[1:-1] == [step for byte in BODY for step in (Wait(0.1), Say(bytes([byte])))]
     assert steps[-1] == End()
     assert said(stream(Drill(trickle=0.1))) == STREAM
+
+
+def told(steps: list[Step]) -> list[TokenUsage | None]:
+    return [step.usage for step in steps if isinstance(step, Say | Respond) and step.usage is not None]
+
+
+@pytest.mark.parametrize("drill", [Drill(), Drill(gzip=True), Drill(trickle=0.1)])
+def test_usage_is_told_once_whatever_the_bytes_look_like(drill: Drill) -> None:
+    assert told(stream(drill)) == [COUNTED]
+    assert told(list(steps_of(Whole(200, [], BODY, COUNTED), drill))) == [COUNTED]
+
+
+def test_usage_is_told_with_its_last_byte() -> None:
+    before = len(STREAM) - len(b"data: [DONE]\n\n")
+    assert told(stream(Drill(cut_after_bytes=before - 1))) == []
+    assert told(stream(Drill(cut_after_bytes=before))) == [COUNTED]
 
 
 def test_an_error_is_not_broken_by_what_always_breaks_answers() -> None:
