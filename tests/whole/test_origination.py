@@ -114,7 +114,7 @@ def test_roots_that_change_in_their_file_count_at_the_next_look(
         use(gateway, provider("provider.test", running.port, tls=tls))
         assert ask(gateway.address).error == "provider_tls_failed"
         write("ca.pem", UNTRUSTED.certificate_pem)
-        gateway.apply({"touched.yaml": ""})
+        gateway.apply({"touched.yaml": "# touched\n"})
         assert ask(gateway.address).status == 200
 
 
