@@ -47,7 +47,7 @@ class Options(usage.Options):
         "which asks clients for certificates with clientCA=PATH."
     )
     optParameters: ClassVar = [
-        ["conf", "c", "conf.d", "Folder of LLMProvider, LLMRoute and Gateway files."],
+        ["conf", "c", "conf.d", "Folder of LLMProvider, LLMRoute, Tenant and Gateway files."],
         [
             "admin",
             "a",

@@ -216,7 +216,7 @@ def _tell_pursuit(record: ExchangeRecord, exchange: Exchange, pursuit: Pursuit, 
     backend, envelope, answered = pursuit.backend, exchange.envelope, settled.facts.answered_model
     record.provider_host = backend.provider_host
     if settled.cost is not None and backend.pricing is not None:
-        record.cost, record.currency = settled.cost, backend.pricing.currency
+        record.cost, record.currency = round(settled.cost, 10), backend.pricing.currency
     record.attempts = pursuit.attempts.number
     record.tried = pursuit.attempts.tried
     if envelope is not None:

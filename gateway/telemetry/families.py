@@ -60,7 +60,7 @@ TOKENS_ESTIMATED = Family(
     Kind.COUNTER,
     (*SERIES_LABELS, "type"),
     "tokens",
-    "The part of `llmgateway_tokens_total` that no provider has counted, but the gateway estimated; type is input or "
+    "The part of `llmgateway_tokens_total` of exchanges of which some attempt was estimated; type is input or "
     "output.",
 )
 COST = Family(
