@@ -58,6 +58,11 @@ def scrubbed(text: bytes, secrets: Sequence[bytes]) -> bytes:
     return scrubber.feed(text) + scrubber.flush()
 
 
+def repeats_secret(text: str, secrets: Sequence[bytes]) -> bool:
+    """Tell whether a provider's word contains a secret; it may hold halves of letters."""
+    return holds_secret([(b"", text.encode(errors="replace"))], secrets)
+
+
 def holds_secret(headers: Headers, secrets: Sequence[bytes]) -> bool:
     """Tell whether some header's value contains a secret."""
     if not secrets:

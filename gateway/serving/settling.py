@@ -11,7 +11,7 @@ from gateway.policy.pricing import Pricing
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.pace import NO_PACE, Pace, pace_of
 from gateway.serving.pursuit import Pursuit
-from gateway.serving.scrubbing import holds_secret
+from gateway.serving.scrubbing import repeats_secret
 from gateway.serving.spans import tell_exchange
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.tables import Backend, SeriesLabels
@@ -245,4 +245,4 @@ def _milliseconds(seconds: float) -> float:
 
 def _without_secrets(text: str, backend: Backend) -> str:
     """A provider's word for the log, unless it repeats what it must not."""
-    return text if not holds_secret([(b"", text.encode())], backend.secrets) else ""
+    return "" if repeats_secret(text, backend.secrets) else text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gateway.dialects.operations import Operation
 from gateway.messages import shown
 from gateway.serving.attempt import Attempt
-from gateway.serving.scrubbing import holds_secret
+from gateway.serving.scrubbing import repeats_secret
 from gateway.snapshot.tables import Backend
 from gateway.telemetry.exchange_record import ExchangeRecord
 from gateway.telemetry.gen_ai import operation_name, provider_name
@@ -71,14 +71,10 @@ def _tell_answer(told: dict[str, AttributeValue], attempt: Attempt) -> None:
     else:
         return
     for name, text in said.items():
-        if text and not _repeats(text, secrets):
+        if text and not repeats_secret(text, secrets):
             told[f"gen_ai.response.{name}"] = text
-    if reason and not _repeats(reason, secrets):
+    if reason and not repeats_secret(reason, secrets):
         told["gen_ai.response.finish_reasons"] = (reason,)
-
-
-def _repeats(text: str, secrets: tuple[bytes, ...]) -> bool:
-    return holds_secret([(b"", text.encode(errors="replace"))], secrets)
 
 
 def tell_exchange(

@@ -6,15 +6,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.exchange_record import LONGEST_DETAIL, LONGEST_TEXT, ExchangeRecord
 from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.safe_lines import TimeTexts
-
-LONGEST_TEXT = 256
-"""Characters that are kept of what a client or a provider wrote."""
-
-LONGEST_DETAIL = 1024
-"""Characters that are kept of the operator's detail."""
 
 
 class AccessLog:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+LONGEST_TEXT = 256
+"""Characters that are kept of what a client or a provider wrote."""
+
+LONGEST_DETAIL = 1024
+"""Characters that are kept of the operator's detail."""
+
 
 class Tried(msgspec.Struct, frozen=True, gc=False):
     """One attempt, or a backend that was passed over.  No text in it is a client's or a provider's."""

@@ -11,16 +11,10 @@ from time import time
 
 import msgspec
 
-from gateway.telemetry.exchange_record import ExchangeRecord, Tried
+from gateway.telemetry.exchange_record import LONGEST_DETAIL, LONGEST_TEXT, ExchangeRecord, Tried
 
 KEPT = 20
 """Of each outcome."""
-
-LONGEST_TEXT = 256
-"""Characters that are kept of what a client or a provider wrote."""
-
-LONGEST_DETAIL = 1024
-"""Characters that are kept of the operator's detail."""
 
 
 class RecentFailure(msgspec.Struct, frozen=True):

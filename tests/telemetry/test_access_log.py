@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.messages import Secret
-from gateway.telemetry.access_log import LONGEST_DETAIL, LONGEST_TEXT, AccessLog
-from gateway.telemetry.exchange_record import ExchangeRecord, Tried
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.exchange_record import LONGEST_DETAIL, LONGEST_TEXT, ExchangeRecord, Tried
 from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.outcomes import Outcome

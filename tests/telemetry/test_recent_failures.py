@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.telemetry.exchange_record import ExchangeRecord, Tried
-from gateway.telemetry.recent_failures import KEPT, LONGEST_DETAIL, LONGEST_TEXT, RecentFailures
+from gateway.telemetry.exchange_record import LONGEST_DETAIL, LONGEST_TEXT, ExchangeRecord, Tried
+from gateway.telemetry.recent_failures import KEPT, RecentFailures
 
 
 def failures() -> RecentFailures:
