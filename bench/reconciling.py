@@ -5,7 +5,7 @@ Each function tells what does not agree, in sentences; none is what is wanted.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -58,10 +58,10 @@ class Books:
 
     def sums(self, metric: str, labels: Sequence[str], **only: str) -> Sums:
         """The sums of a metric by these labels, of the series that have `only`."""
-        found: Counter[tuple[str, ...]] = Counter()
+        found: defaultdict[tuple[str, ...], float] = defaultdict(float)
         for values, value in self.samples.get(metric, ()):
             if only.items() <= values.items():
-                found[tuple(values[label] for label in labels)] += value  # type: ignore[assignment]
+                found[tuple(values[label] for label in labels)] += value
         return found
 
     def of_simulator(self) -> dict[str, Record]:
@@ -87,7 +87,7 @@ def _differing(what: str, one: Mapping[Any, float], other: Mapping[Any, float]) 
 
 def _logged(records: Iterable[Record], fields: Sequence[str], of: str | None = None) -> Sums:
     """How many records there are by these fields, or the sums of another field."""
-    found: Counter[tuple[str, ...]] = Counter()
+    found: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for record in records:
         found[tuple(str(record[field]) for field in fields)] += 1 if of is None else record[of] or 0
     return found
