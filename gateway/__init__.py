@@ -3,7 +3,7 @@
 The house has floors; imports go one way, from the top of this list to its bottom, and CI checks it.
 
     tap, cli        twistd's and the operator's command lines
-    service         builds every part and wires it
+    service         builds every part, wires, starts and stops it
     serving         the life of a request; the admin port
     simulator       a provider that needs no network
     watcher         conf.d -> snapshot

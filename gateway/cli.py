@@ -29,7 +29,7 @@ from gateway.serving.admin_access import admin_token
 from gateway.serving.explaining import explain
 from gateway.serving.explanation import Explanation
 from gateway.serving.questions import Question
-from gateway.serving.rehearsing import Rehearsal, counted, proposal_from
+from gateway.serving.rehearsing import Rehearsal, counted, hosts_of, proposal_from
 from gateway.snapshot.generations import Generation
 from gateway.snapshot.keys import hash_line, new_key
 from gateway.snapshot.matching import listeners_named
@@ -76,9 +76,8 @@ def _check(options: argparse.Namespace) -> int:
     for problem in generation.problems:
         errors += problem.severity == "error"
         print(problem if problem.severity == "error" else f"warning: {problem}")
-    tenants = counted(len(generation.snapshot.tenants), "tenant")
-    hosts = counted(generation.snapshot.hosts, "host")
-    print(f"{counted(errors, 'problem')}; {hosts} of {tenants} answered for")
+    snapshot = generation.snapshot
+    print(f"{counted(errors, 'problem')}; {hosts_of(snapshot.hosts, len(snapshot.tenants))} answered for")
     return 1 if errors else 0
 
 

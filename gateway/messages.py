@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from ipaddress import ip_address
 from typing import NoReturn, TypeAlias
 
 import msgspec
@@ -142,6 +143,15 @@ class HiddenText(str):
 def shown(text: str) -> str:
     """Text as people may read it."""
     return "(hidden)" if isinstance(text, HiddenText) else text
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @frozen(cache_hash=True)

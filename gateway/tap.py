@@ -8,27 +8,34 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from platform import python_version
 from socket import AF_UNIX
 from time import monotonic
 from typing import Any, ClassVar
 
+from twisted import __version__ as twisted_version
 from twisted.application.service import IService, IServiceCollection, MultiService
 from twisted.internet.interfaces import IReactorCore
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 
+from gateway import __version__
 from gateway.messages import Secret
 from gateway.resources.syntax import namespace
-from gateway.service import GatewayService, GatewaySetup
+from gateway.service import GatewayService
+from gateway.service.setup import GatewaySetup
 from gateway.serving.admin_access import admin_token
 from gateway.telemetry.gateway_log import FORMATS, LEVELS, gateway_log
 from gateway.telemetry.line_output import STDOUT, LineOutput
 from gateway.wire.ports import Listener
 from gateway.wire.tls_endpoint import server_endpoint
+from gateway.wire.tls_files import is_public
 
 DEFAULT_LISTEN = "tcp:8080:interface=127.0.0.1"
 DEFAULT_ADMIN = "tcp:9901:interface=127.0.0.1"
+
+_log = Logger()
 
 _NAMED = re.compile(r"([^:=]+)=(.+)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -121,6 +128,12 @@ class Options(usage.Options):
         if label is None:
             raise usage.UsageError(f"--label wants KEY=VALUE, not {value!r}")
         self._labels[label[1]] = label[2]
+
+    def opt_version(self) -> None:
+        """Display the versions of llmgateway, Twisted and Python, and exit."""
+        versions = f"Twisted {twisted_version}, Python {python_version()}"
+        sys.stdout.write(f"llmgateway {__version__} ({versions})\n")
+        raise SystemExit(0)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read what was said.
@@ -223,9 +236,13 @@ def _namespace(text: str) -> str:
 
 def _admin_token(given: str | None, path: str | None) -> Secret | None:
     try:
-        return admin_token(given, path, os.environ)
+        token = admin_token(given, path, os.environ)
     except ValueError as error:
         raise usage.UsageError(str(error)) from None
+    if path is not None and is_public(Path(path)):
+        # Twisted keeps it until the log begins.
+        _log.warn("every user of this machine can read {path}, which holds the admin token", path=path)
+    return token
 
 
 def _line_output(option: str, path: str | None, *, private: bool = False) -> LineOutput | None:

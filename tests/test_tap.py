@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from twisted.application.service import Application, IService
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import ILogObserver, Logger, LogLevel, capturedLogs, formatEvent
 from twisted.python import usage
 from zope.interface.verify import verifyObject
 
-from gateway.service import GatewaySetup
+from gateway.service.setup import GatewaySetup
 from gateway.tap import DEFAULT_ADMIN, DEFAULT_LISTEN, Options, makeService
 from tests.fakes.certificates import root
 
@@ -190,6 +190,17 @@ def test_a_log_of_an_operators_own() -> None:
 )
 def test_words_of_the_log(option: str, words: str) -> None:
     assert words in refusal(option)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_an_admin_token_that_everybody_can_read_is_warned_of(mode: int, warned: bool) -> None:
+    token = Path("token")
+    token.write_text("token-of-the-admin-port")
+    token.chmod(mode)
+    with capturedLogs() as events:
+        said("--admin-token-file=token")
+    told = ["every user of this machine can read token, which holds the admin token"] * warned
+    assert [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn] == told
 
 
 def test_the_capture_log_is_for_its_owner_alone() -> None:

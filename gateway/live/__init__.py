@@ -17,7 +17,7 @@ from gateway.live.budgets import RetryBudgets
 from gateway.live.keys import Keys
 from gateway.live.standing import KeyStanding, standings
 from gateway.live.turns import Turns
-from gateway.snapshot.tables import Snapshot
+from gateway.snapshot.snapshot import Snapshot
 
 
 class Live:

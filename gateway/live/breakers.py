@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.policy import breaking
 from gateway.policy.breaking import Breaker, Closed, Outcome, OutlierDetection
-from gateway.snapshot.tables import Backend, BreakerName, ProviderKey
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.stable_names import BreakerName
 
 _NEW = Closed()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.policy import budgeting
 from gateway.policy.budgeting import Budget
-from gateway.snapshot.tables import ProviderName
+from gateway.snapshot.stable_names import ProviderName
 
 _TOGETHER = 1.0
 """Seconds whose first tries are counted together: every request makes one."""

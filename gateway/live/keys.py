@@ -14,7 +14,8 @@ from gateway.policy.key_choosing import (
     seconds_until_usable,
     usable_weights,
 )
-from gateway.snapshot.tables import Backend, BreakerName, ProviderKey
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.stable_names import BreakerName
 
 _READY = Ready()
 

@@ -11,7 +11,7 @@ from gateway.live.breakers import Breakers
 from gateway.live.keys import Keys
 from gateway.policy.breaking import Breaker, Open, Probing
 from gateway.policy.key_choosing import Cooling, Dead, KeyState
-from gateway.snapshot.tables import BreakerName
+from gateway.snapshot.stable_names import BreakerName
 
 
 class BreakerStanding(Enum):

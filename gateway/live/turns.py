@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from gateway.policy.balancing import next_turn
 from gateway.policy.sticking import stick
-from gateway.snapshot.tables import Backend, RuleTable, TurnsKey
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.stable_names import TurnsKey
+from gateway.snapshot.tables import RuleTable
 
 
 class Turns:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
 from types import MappingProxyType
@@ -29,6 +28,7 @@ from gateway.resources.directives import (
     whole,
     word,
 )
+from gateway.resources.drill_slips import FOREIGN_SEPARATOR, meant_chance, meant_group, meant_word
 from gateway.resources.drills import Drill
 from gateway.resources.shapes import Syntax
 
@@ -152,12 +152,14 @@ def read_misbehaviour(groups: tuple[str, ...]) -> Misbehaviour:
     always: dict[str, Any] = {}
     sometimes: list[Group] = []
     of_all: dict[str, Any] = {}
+    before = ""
     for text in groups:
         name, _, value = text.partition("=")
         if name in _OF_ALL:
             _put(of_all, name, _value(text, value, _OF_ALL[name]))
             continue
-        group = _group(text)
+        group = _group(text, before)
+        before = text
         if group.conditions == Conditions():
             for directive, asked in group.asked.items():
                 _put(always, directive, asked)
@@ -183,15 +185,25 @@ MISBEHAVIOUR = Syntax(
 )
 
 
-def _group(text: str) -> Group:
+def _group(text: str, before: str) -> Group:
+    """Read one group.
+
+    :param before: the one that comes before it, as it was written; empty where there is none.
+    """
+    if FOREIGN_SEPARATOR.search(text):
+        raise DrillError(f"{text!r}: directives have no blanks, and are joined by `&`, groups by `,`")
     conditions = Conditions()
     chance, percent, rest = text.partition("%")
     if percent:
-        conditions = Conditions(chance=_chance(chance))
+        conditions = Conditions(chance=_chance(chance, rest))
+        if not rest:
+            raise DrillError(f"{text!r} limits nothing: write it before what it limits, as in 30%reset")
     asked: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     for directive in (rest if percent else text).split("&"):
         name, equals, value = directive.partition("=")
+        if not name:
+            raise DrillError(f"{text!r}: a directive is missing")
         if name in _CONDITIONS:
             field_name, read = _CONDITIONS[name]
             _put(limits, field_name, _value(directive, value, read), name)
@@ -199,9 +211,7 @@ def _group(text: str) -> Group:
             _put(asked, name, _directive(directive, name, equals, value))
     conditions = evolve(conditions, **limits)
     if not asked:
-        raise DrillError(
-            f"{text!r} limits nothing: join it by `&` to what it limits, as in status=500&first=1"
-        )
+        raise DrillError(f"{text!r} limits nothing: {meant_group(text, before)}")
     if conditions.every is not None and (conditions.lasts is None or conditions.lasts >= conditions.every):
         raise DrillError(f"{text!r}: 'every' needs a 'for' that is shorter")
     return Group(conditions, MappingProxyType(asked))
@@ -211,9 +221,9 @@ def _directive(directive: str, name: str, equals: str, value: str) -> object:
     if name not in DIRECTIVES:
         if name in _OF_ALL:
             raise DrillError(f"{name!r} is said of the whole list, not within a group")
-        near = get_close_matches(name, [*DIRECTIVES, *_CONDITIONS, *_OF_ALL], 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(DIRECTIVES)}"
-        raise DrillError(f"{name!r} is unknown; {hint}")
+        hint = meant_word(name, (*DIRECTIVES, *_CONDITIONS, *_OF_ALL))
+        there = f"there are {', '.join(DIRECTIVES)}, and the conditions {', '.join(_CONDITIONS)}"
+        raise DrillError(f"{name!r} is unknown; {hint or there}")
     read = DIRECTIVES[name]
     if read is not None:
         return _value(directive, value, read)
@@ -229,9 +239,10 @@ def _value(directive: str, value: str, read: Callable[[str], object]) -> object:
         raise DrillError(f"{directive!r}: {error}") from None
 
 
-def _chance(text: str) -> float:
+def _chance(text: str, rest: str) -> float:
     if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) is None or not 0 < float(text) <= 100:
-        raise DrillError(f"{text + '%'!r}: a chance above 0 and up to 100 is needed, as in 30%reset")
+        hint = meant_chance(text, rest) or "a chance above 0 and up to 100 is needed, as in 30%reset"
+        raise DrillError(f"{text + '%'!r}: {hint}")
     return float(text)
 
 

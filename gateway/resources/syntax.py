@@ -39,7 +39,7 @@ def _ipv6(text: str) -> str:
 
 
 def _subject_alt_name(text: str) -> str:
-    """The one spelling, as `wire/peer.py` reads it from a certificate: each kind of name looks different."""
+    """The one spelling, as `wire/certificates.py` reads it from a certificate: each kind of name looks different."""
     try:
         return str(ip_address(text))
     except ValueError:

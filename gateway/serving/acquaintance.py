@@ -11,9 +11,12 @@ import msgspec
 from gateway.dialects.operations import Operation
 from gateway.messages import RequestHead
 from gateway.serving.outgoing import OutgoingHead
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.captures import CaptureTable
 from gateway.snapshot.clients import ConnectedClient, KnownClient
-from gateway.snapshot.tables import Backend, RouteTable, RuleTable, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import RouteTable, RuleTable
+from gateway.telemetry.exchange_record import ExchangeNames
 from gateway.wire.downstream import DownstreamConnection
 
 
@@ -43,6 +46,8 @@ class HeadReading(msgspec.Struct, eq=False):
     """What the backends that were asked get for it."""
     traced_heads: dict[Backend, OutgoingHead] = msgspec.field(default_factory=dict)
     """The same where there is tracing."""
+    names: dict[Backend, ExchangeNames] = msgspec.field(default_factory=dict)
+    """What the logs call those concerned, where somebody wanted to know, for each backend that has answered it."""
 
     def holds(self, snapshot: Snapshot | None, client: KnownClient | None, head: RequestHead) -> bool:
         """Tell whether this head means the same, now."""

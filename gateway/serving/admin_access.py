@@ -18,12 +18,13 @@ from urllib.parse import parse_qs
 from twisted.web import http
 
 from gateway.messages import Secret
+from gateway.serving.admin_refusals import Refusal
 
 VARIABLE = "LLMGATEWAY_ADMIN_TOKEN"
 """Of the environment: where the token is, if no option says."""
 
 SHORTEST_TOKEN = 16
-"""Characters: nobody counts wrong guesses, so there must be too many to guess."""
+"""Characters: `admin_refusals.py` slows guessing down, and does not end it, so there must be too many to guess."""
 
 SIGNED_IN_SECONDS = 12 * 3600.0
 
@@ -81,16 +82,22 @@ class AdminAccess:
         """There is a token."""
         return self._token is not None
 
-    def admits(self, request: http.Request) -> bool:
-        """Tell whether this request brings the token, or comes from a browser that has signed in."""
+    def refusal(self, request: http.Request) -> Refusal | None:
+        """Why this request is refused; None where it brings the token, or comes from a browser that has signed in."""
         if self._token is None:
-            return True
-        for line in request.requestHeaders.getRawHeaders(b"Authorization", []):
-            scheme, _, credentials = line.partition(b" ")
-            if scheme.lower() == b"bearer" and compare_digest(credentials.strip(), self._token):
-                return True
-        until = self._signed_in.get(_hashed(request.getCookie(_cookie_name(request)) or b""))
-        return until is not None and self._seconds() < until
+            return None
+        cookie = request.getCookie(_cookie_name(request))
+        until = self._signed_in.get(_hashed(cookie or b""))
+        if until is not None and self._seconds() < until:
+            return None
+        lines = request.requestHeaders.getRawHeaders(b"Authorization", [])
+        bearers = [line.partition(b" ")[2] for line in lines if line[:7].lower() == b"bearer "]
+        # More than one is no request (RFC 9110 §5.3), and would be as many guesses.
+        if len(bearers) == 1 and compare_digest(bearers[0].strip(), self._token):
+            return None
+        if bearers:
+            return Refusal.WRONG
+        return Refusal.NOTHING if cookie is None else Refusal.SIGNED_OUT
 
     def sign_in(self, request: http.Request, form: bytes) -> str | None:
         """The cookie to set for who has sent this form; None where it does not hold the token.

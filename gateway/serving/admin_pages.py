@@ -23,6 +23,7 @@ from twisted.web import http
 
 from gateway.serving.admin_access import AdminAccess
 from gateway.serving.admin_answers import EVENTS, JSON, TEXT, Answer, html, json_text, sentence, to_index
+from gateway.serving.admin_refusals import AdminRefusals, Refusal
 from gateway.serving.explanation import Explanation
 from gateway.serving.local_names import host_name, is_local_name
 from gateway.serving.page.document import sign_in
@@ -40,6 +41,10 @@ INDEX = b"""llmgateway admin
 /explain   POST a request as JSON: what the gateway would do with it
 /check     POST files as `llmgateway check --against` does: what is wrong with them, and what they would change
 """
+
+NO_SUCH_PAGE = (
+    "No such page: there are /, /metrics, /healthz, /readyz, /config, and with POST /explain and /check."
+)
 
 LONGEST_FORM = 4096
 """Bytes: a token, written as forms do."""
@@ -104,6 +109,7 @@ class AdminPages:
         in_thread: RunInThread,
         page: AdminPage,
         access: AdminAccess,
+        refusals: AdminRefusals,
         host_names: Collection[str] = (),
     ) -> None:
         """Make the pages.
@@ -112,6 +118,7 @@ class AdminPages:
         :param in_thread: where long answers are made: twenty thousand lines take a third of a second.
         :param page: what browsers are shown.
         :param access: who may see it.
+        :param refusals: told of who may not.
         :param host_names: what Host may say beside addresses and local names; lower case.
         """
         self._state = state
@@ -120,6 +127,7 @@ class AdminPages:
         self._in_thread = in_thread
         self._page = page
         self._access = access
+        self._refusals = refusals
         self._static_files = static_files()
         self._host_names = frozenset(host_names)
         # The impatient must not fill the thread pool, which name look-ups need too; nor may a rehearsal of
@@ -138,10 +146,9 @@ class AdminPages:
             b"/explain": self._explain,
             b"/check": self._check,
         }
-        self._forms: dict[bytes, Callable[[http.Request, bytes], Answer]] = {
-            b"/login": self._login,
-            b"/logout": self._logout,
-        }
+        self._forms: dict[bytes, Callable[[http.Request, bytes], Answer | Deferred[Answer]]] = {}
+        if access.is_asked_for:
+            self._forms = {b"/login": self._login, b"/logout": self._logout}
 
     def answer(self, request: http.Request, body: bytes | None) -> Answer | Deferred[Answer]:
         """Decide what this request gets.
@@ -149,11 +156,14 @@ class AdminPages:
         :param body: None for one that is too large.
         """
         if not self._host_is_ours(request):
+            self._refusals.count(Refusal.STRANGE_HOST)
             text = "The Host header must be an address, a local name, or a name given to this gateway."
             return sentence(http.FORBIDDEN, text)
         static = self._static_files.get(request.path)
-        if request.path not in PUBLIC and static is None and not self._access.admits(request):
-            return self._unknown(request)
+        if request.path not in PUBLIC and static is None:
+            refusal = self._access.refusal(request)
+            if refusal is not None:
+                return self._refused(request, refusal)
         form = self._forms.get(request.path)
         if form is not None:
             return self._filled_in(form, request, body)
@@ -162,7 +172,7 @@ class AdminPages:
             return self._asked(question, request, body)
         page = self._pages.get(request.path)
         if page is None and static is None:
-            return sentence(http.NOT_FOUND, "There is no such page; / lists them all.")
+            return sentence(http.NOT_FOUND, NO_SUCH_PAGE)
         if request.method not in (b"GET", b"HEAD"):
             return sentence(http.NOT_ALLOWED, "This page can only be read.", ("Allow", "GET, HEAD"))
         if static is not None:
@@ -173,7 +183,7 @@ class AdminPages:
 
     def may_ask(self, request: http.Request) -> bool:
         """Tell whether this head announces a question of somebody who may ask."""
-        return is_json(request) and self._access.admits(request)
+        return is_json(request) and self._access.refusal(request) is None
 
     def _host_is_ours(self, request: http.Request) -> bool:
         lines = request.requestHeaders.getRawHeaders(b"Host", [])
@@ -230,16 +240,23 @@ class AdminPages:
 
     # -- who may see them ----------------------------------------------------------------------------
 
-    def _unknown(self, request: http.Request) -> Answer:
+    def _refused(self, request: http.Request, refusal: Refusal) -> Answer | Deferred[Answer]:
         challenge = ("WWW-Authenticate", 'Bearer realm="llmgateway admin"')
+        if refusal is Refusal.WRONG:
+            text = "This is not the admin token."
+            return self._refusals.guessed(request, sentence(http.UNAUTHORIZED, text, challenge))
+        self._refusals.count(refusal)
         if request.path == b"/" and _accepts(request, b"text/html"):
             return html(http.UNAUTHORIZED, sign_in(wrong=False).encode(), challenge)
         text = "The admin token is wanted: Authorization: Bearer, or sign in at / with a browser."
         return sentence(http.UNAUTHORIZED, text, challenge)
 
     def _filled_in(
-        self, form: Callable[[http.Request, bytes], Answer], request: http.Request, body: bytes | None
-    ) -> Answer:
+        self,
+        form: Callable[[http.Request, bytes], Answer | Deferred[Answer]],
+        request: http.Request,
+        body: bytes | None,
+    ) -> Answer | Deferred[Answer]:
         if request.method != b"POST":
             return sentence(http.NOT_ALLOWED, "This is where a form goes.", ("Allow", "POST"))
         origin = request.requestHeaders.getRawHeaders(b"Origin", [])
@@ -247,18 +264,19 @@ class AdminPages:
             origin
             and origin[0].partition(b"://")[2] != request.requestHeaders.getRawHeaders(b"Host", [b""])[0]
         ):
+            self._refusals.count(Refusal.STRANGE_ORIGIN)
             return sentence(http.FORBIDDEN, "This form is filled in here, not at another site.")
         if body is None:
             return sentence(http.REQUEST_ENTITY_TOO_LARGE, "The form is too large.")
         return form(request, body)
 
-    def _login(self, request: http.Request, form: bytes) -> Answer:
+    def _login(self, request: http.Request, form: bytes) -> Answer | Deferred[Answer]:
         try:
             cookie = self._access.sign_in(request, form)
         except ValueError:
             cookie = None
         if cookie is None:
-            return html(http.FORBIDDEN, sign_in(wrong=True).encode())
+            return self._refusals.guessed(request, html(http.FORBIDDEN, sign_in(wrong=True).encode()))
         return to_index(cookie)
 
     def _logout(self, request: http.Request, form: bytes) -> Answer:

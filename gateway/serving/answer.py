@@ -12,6 +12,8 @@ from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.refusals import CLIENT_DIALECT, error_body, error_headers
 from gateway.wire.downstream import DownstreamConnection
 
+_NOTHING: Headers = []
+
 _WAITING = b": waiting\n\n"
 """A comment, which clients pass over (WHATWG HTML §9.2.6)."""
 
@@ -46,12 +48,16 @@ class Answer:
         self.tells_more = True
         """It says how it came about (`attemptHeaders` of the Gateway document)."""
 
-    def refuse(self, error: GatewayError) -> None:
-        """End with an error of our own: as an answer, or as the last event of a stream that has begun."""
+    def refuse(self, error: GatewayError, more: Headers = _NOTHING) -> None:
+        """End with an error of our own: as an answer, or as the last event of a stream that has begun.
+
+        :param more: what is told of who was asked before.
+        """
         if self.begun:
             self.break_off(self.error_event(error))
         else:
-            self.respond(error.status, error_headers(error), error_body(error))
+            headers = error_headers(error)
+            self.respond(error.status, [*headers, *more] if self.tells_more else headers, error_body(error))
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer as a whole."""

@@ -16,6 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from gateway.messages import Secret
+from gateway.serving.admin_access import VARIABLE
 
 CONNECT_SECONDS = 5.0
 
@@ -25,6 +26,8 @@ ANSWER_SECONDS = 60.0
 T = TypeVar("T")
 
 _JSON = "application/json"
+
+_HOW_TO_GIVE_IT = f"--admin-token-file FILE, --admin-token TOKEN or {VARIABLE} in the environment gives it"
 
 
 class NoAnswer(Exception):  # noqa: N818 -- it is what happened, as a sentence
@@ -84,6 +87,9 @@ def ask(
         raise NoAnswer(f"{admin} cannot be asked: {_reason(error)}") from None
     if response.code != 200:
         refusal = body.decode(errors="replace").strip()
+        if response.code == 401:
+            wrong = "it wants its admin token" if token is None else "this is not its admin token"
+            refusal = f"{wrong}; {_HOW_TO_GIVE_IT}"
         raise NoAnswer(f"{admin} has refused the question with {response.code}: {refusal[:500]}")
     try:
         return msgspec.json.decode(body, type=answer)

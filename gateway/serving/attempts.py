@@ -14,13 +14,15 @@ from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.spans import tell_attempt
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
-from gateway.snapshot.tables import Backend, ProviderKey
+from gateway.snapshot.backends import Backend, ProviderKey
 from gateway.telemetry.exchange_record import Tried
 from gateway.telemetry.traces import AttemptSpan, Purpose, Trace
 
 OK = "ok"
 CANCELLED = "cancelled"
 """Another attempt was faster, or nobody wanted the answer any more."""
+
+_NUMBER = b"x-llmgateway-attempts"
 
 
 class Attempts:
@@ -75,10 +77,9 @@ class Attempts:
     @property
     def number(self) -> int:
         """How many times a provider was tried, a kept connection that was dead included."""
-        number = 0
-        for attempt in self._begun:
-            number += attempt.connections or 1
-        return number
+        if len(self._begun) == 1:  # nearly always
+            return self._begun[0].connections or 1
+        return sum(attempt.connections or 1 for attempt in self._begun)
 
     @property
     def repeatable(self) -> bool:
@@ -187,9 +188,13 @@ class Attempts:
     def headers(self, shown: Attempt) -> Headers:
         """What a client is told of how its answer came about."""
         return [
-            (b"x-llmgateway-attempts", b"%d" % self.number),
+            (_NUMBER, b"%d" % self.number),
             (b"x-llmgateway-backend", shown.backend.provider.encode()),
         ]
+
+    def headers_of_failure(self) -> Headers:
+        """What a client is told where none of them has brought an answer."""
+        return [(_NUMBER, b"%d" % self.number)]
 
     def _count_another(self, backend: Backend) -> None:
         """The one before has not answered; neither a hedge nor the rest of a stream is begun here."""
@@ -217,11 +222,16 @@ class Attempts:
         surroundings, backend = self._surroundings, attempt.backend
         now = surroundings.sweep.seconds()
         if surroundings.access_log is not None or outcome != OK:
-            # To the millisecond, at a third of what `round` costs.
-            seconds = int((now - attempt.started) * 1e3 + 0.5) / 1e3
-            after = int((attempt.started - self._begun[0].started) * 1e3 + 0.5) / 1e3
+            first = self._begun[0]
+            after = 0.0 if attempt is first else _to_the_millisecond(attempt.started - first.started)
+            seconds = _to_the_millisecond(now - attempt.started)
             self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds, after))
         surroundings.metrics.attempted(backend.labels, outcome)
         if attempt.span is not None:
             tell_attempt(attempt, attempt.span, outcome, status, now)
         return now
+
+
+def _to_the_millisecond(seconds: float) -> float:
+    """Rounded, at a third of what `round` costs."""
+    return int(seconds * 1e3 + 0.5) / 1e3

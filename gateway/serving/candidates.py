@@ -7,7 +7,8 @@ from typing import NamedTuple
 from gateway.errors import GatewayError
 from gateway.live import Live
 from gateway.serving.attempts import Attempts
-from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.tables import RuleTable
 
 
 class Candidate(NamedTuple):

@@ -16,7 +16,8 @@ from gateway.serving.answer import Answer
 from gateway.serving.refusals import CLIENT_DIALECT
 from gateway.serving.scrubbing import scrubbed
 from gateway.snapshot.captures import CaptureTable
-from gateway.snapshot.tables import RuleTable, SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
+from gateway.snapshot.tables import RuleTable
 from gateway.telemetry.capture_log import CaptureRecord
 from gateway.wire.downstream import DownstreamConnection
 

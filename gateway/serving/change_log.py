@@ -36,6 +36,10 @@ class ChangeLog:
                 self._tell_problem(self._log.error, problem)
             elif problem not in known:
                 self._tell_problem(self._log.warn, problem)
+        if generation.gateway_standing == "last_good":
+            self._log.warn("the Gateway document cannot be used, and keeps its last good settings")
+        elif generation.gateway_standing == "missing":
+            self._log.error("the Gateway document cannot be used, so nothing of it is set")
         for name in sorted(generation.stale):
             self._log.warn("tenant {name} goes on with its last good configuration", name=name)
         for name in sorted(generation.missing):
@@ -68,9 +72,10 @@ class ChangeLog:
     def _tell_differences(self, generation: Generation, result: ReloadResult) -> None:
         # At a start everything is new, and nobody wants to read it all.
         found = changes(self._last, generation) if self._last is not None else []
-        words = "".join(f"; {text}" for text in in_words(found))
+        words = "; ".join(in_words(found))
         self._log.info(
-            "configuration {result}, hosts served: {hosts}, tenants: {tenants}{words}",
+            "configuration {result}, hosts served: {hosts}, tenants: {tenants}"
+            + ("; {words}" if words else ""),
             result=result.replace("_", " "),
             hosts=generation.snapshot.hosts,
             tenants=len(generation.snapshot.tenants),

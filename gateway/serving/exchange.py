@@ -28,7 +28,8 @@ from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.clients import KnownClient
 from gateway.snapshot.matching import sticky_value
-from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import RouteTable, RuleTable
 from gateway.telemetry.outcomes import Outcome, outcome_of_error
 from gateway.telemetry.traces import Trace
 from gateway.wire.downstream import DownstreamConnection
@@ -41,7 +42,6 @@ class Exchange:
 
     __slots__ = (
         "_mirrors",
-        "_reading",
         "_settled",
         "_surroundings",
         "answer",
@@ -55,6 +55,7 @@ class Exchange:
         "head",
         "operation",
         "pursuit",
+        "reading",
         "received_bytes",
         "request_id",
         "route",
@@ -83,7 +84,7 @@ class Exchange:
         self.started = surroundings.sweep.seconds()
         self.effort = Effort(self.started)
         self.client: KnownClient | None = None
-        self._reading: HeadReading | None = None
+        self.reading: HeadReading | None = None
         """None where the head was refused."""
         self.route: RouteTable | None = None
         self.rule: RuleTable | None = None
@@ -115,7 +116,7 @@ class Exchange:
             reading = known.reading
             if reading is None or not reading.holds(snapshot, client, head):
                 reading = known.reading = self._read_head(snapshot, client)
-            self._reading = reading
+            self.reading = reading
             self.route = reading.route
             self.operation = operation = reading.operation
             if reading.capture is not None and surroundings.chance() < reading.capture.share:
@@ -191,7 +192,7 @@ class Exchange:
             self._surroundings,
             self.head,
             self.connection,
-            self._reading,
+            self.reading,
         )
         assert reading is not None
         assert operation is not None
@@ -243,11 +244,13 @@ class Exchange:
     # -- settle ----------------------------------------------------------------------------------------
 
     def _refuse(self, error: GatewayError) -> None:
-        if self.pursuit is not None:
-            self.pursuit.abandon()
         self.error = error
         begun = self.answer.begun
-        self.answer.refuse(error)
+        if self.pursuit is not None:
+            self.pursuit.abandon()
+            self.answer.refuse(error, self.pursuit.attempts.headers_of_failure())
+        else:
+            self.answer.refuse(error)
         self._settle(outcome_of_error(error, begun=begun))
 
     def break_down(self) -> None:

@@ -18,11 +18,15 @@ from gateway.serving.models import models_of
 from gateway.serving.outgoing import VIA_NAME, Original, OutgoingRequest, outgoing_request
 from gateway.serving.questions import Question
 from gateway.serving.routing import operation_of_body, operation_of_head, passes_through, route_of, rule_of
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.clients import KnownClient, key_of
+from gateway.snapshot.conditions import Match
 from gateway.snapshot.matching import NO_LABELS, block_for, sticky_value
-from gateway.snapshot.tables import Backend, HeaderEdit, Match, RuleTable, Snapshot
+from gateway.snapshot.rule_headers import HeaderEdit
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import RuleTable
 from gateway.wire.limits import DownstreamLimits
-from gateway.wire.request_judging import malformed
+from gateway.wire.request_refusals import malformed
 
 _EXAMPLE_ID = b"the-request-id"
 _EXAMPLE_VIA = VIA_NAME + b"this-gateway"

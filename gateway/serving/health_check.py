@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from gateway.errors import GatewayError
 from gateway.messages import Headers, ResponseHead, Timeouts
 from gateway.serving.outgoing import OutgoingRequest, outgoing_head
-from gateway.snapshot.tables import HealthCheck, ProviderKey
+from gateway.snapshot.backends import ProviderKey
+from gateway.snapshot.health_checks import HealthCheck
 from gateway.telemetry.outcomes import CheckResult
 from gateway.wire.pool import Connect
 from gateway.wire.upstream import UpstreamConnection

@@ -13,7 +13,9 @@ from twisted.logger import Logger
 
 from gateway.serving.health_check import RunningCheck, check_request
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.tables import BreakerName, HealthCheck, ProviderName, Snapshot
+from gateway.snapshot.health_checks import HealthCheck
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import BreakerName, ProviderName
 from gateway.telemetry.outcomes import CheckResult
 from gateway.wire.pool import Connect
 

@@ -40,7 +40,7 @@ class LastWord:
         """End the client's answer with it."""
         if self.refused is None:
             assert self._error is not None
-            return refuse(answer, self._error)
+            return refuse(answer, self._error, attempts)
         said = self.refused.answer
         if answer.begun:
             answer.break_off(said.error_event())
@@ -50,8 +50,8 @@ class LastWord:
         return outcome_of_answer(status), None
 
 
-def refuse(answer: Answer, error: GatewayError) -> tuple[Outcome, GatewayError]:
+def refuse(answer: Answer, error: GatewayError, attempts: Attempts) -> tuple[Outcome, GatewayError]:
     """End the client's answer with an error of our own."""
     begun = answer.begun
-    answer.refuse(error)
+    answer.refuse(error, attempts.headers_of_failure())
     return outcome_of_error(error, begun=begun), error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address
+
+from gateway.messages import is_address
 
 
 def host_name(authority: str) -> str:
@@ -20,8 +21,4 @@ def is_local_name(name: str, given: Collection[str] = ()) -> bool:
     """
     if not name:
         return False
-    try:
-        ip_address(name)
-    except ValueError:
-        return "." not in name or name.endswith(".localhost") or name in given
-    return True
+    return is_address(name) or "." not in name or name.endswith(".localhost") or name in given

@@ -16,7 +16,8 @@ from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.spans import tell_attempt
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.tables import Backend, Mirror
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.tables import Mirror
 from gateway.telemetry.traces import AttemptSpan, Purpose
 
 MOST_COPIES = 256

@@ -13,7 +13,7 @@ import msgspec
 from gateway.dialects.envelope import Envelope
 from gateway.dialects.operations import Operation
 from gateway.messages import Headers, RequestHead, Secret
-from gateway.snapshot.tables import Backend, ProviderKey
+from gateway.snapshot.backends import Backend, ProviderKey
 from gateway.telemetry.trace_context import TRACEPARENT, TRACESTATE
 from gateway.telemetry.traces import AttemptSpan, Trace
 

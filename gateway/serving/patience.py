@@ -9,7 +9,8 @@ from gateway.errors import GatewayError, Progress
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
 from gateway.serving.outgoing import Original
-from gateway.snapshot.tables import Backend, RuleTable
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.tables import RuleTable
 
 DRAIN_SECONDS = 300.0
 """How long an answer is read on that its client has left, where nothing sets `request`."""

@@ -20,7 +20,7 @@ from gateway.serving.inflating import Inflating, is_readable
 from gateway.serving.outgoing import Original
 from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE
 from gateway.serving.scrubbing import holds_secret, scrubbed
-from gateway.snapshot.tables import Backend
+from gateway.snapshot.backends import Backend
 
 HELD_BYTES = 1024 * 1024
 """An answer that is no stream is held until it is whole, up to this; a longer one goes on as it comes, and is cut off
@@ -186,7 +186,7 @@ class ProviderAnswer:
         watcher = self.watcher
         assert watcher is not None
         gives_reasons = self._original.operation in (Operation.CHAT, Operation.COMPLETIONS)
-        if gives_reasons and watcher.has_content and watcher.error is None and not self.done:
+        if gives_reasons and watcher.has_content and not self.has_failed:
             *events, self.done = events_of(self.release())
             self._held += events
 

@@ -28,7 +28,8 @@ from gateway.serving.recourse import Recourse
 from gateway.serving.relay import Relay
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
-from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.tables import RuleTable
 from gateway.telemetry.outcomes import Outcome, outcome_of_answer
 
 
@@ -144,12 +145,6 @@ class Pursuit:
         """Clock time at which the client was told the first content of a stream; None where it was told none."""
         relay = self._relay
         return self.content_at if relay is not None and relay.speaker.answer.watcher is not None else None
-
-    @property
-    def provider_request_id(self) -> bytes | None:
-        """What the provider calls the request whose answer or error the client sees."""
-        shown = self.shown
-        return shown.answer.provider_request_id if shown is not None else None
 
     @property
     def shown(self) -> Attempt | None:
@@ -340,7 +335,7 @@ class Pursuit:
         if self._relay is not None:
             self._relay.break_off(error)
         else:
-            self._end(*refuse(self._answer, error))
+            self._end(*refuse(self._answer, error, self.attempts))
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """What fails where no wire is at hand to catch it ends this exchange, and no other."""

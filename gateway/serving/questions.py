@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 
 from gateway.messages import RequestHead
 from gateway.wire.limits import DownstreamLimits
-from gateway.wire.request_judging import judge, malformed
+from gateway.wire.request_judging import judge
+from gateway.wire.request_refusals import malformed
+
+T = TypeVar("T")
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name (RFC 9110 §5.6.2)."""
@@ -67,17 +71,25 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         )
 
 
-def question_of(text: bytes) -> Question:
-    """The question that this JSON asks.
+def asked(text: bytes, kind: type[T]) -> T:
+    """What this JSON asks.
 
     :raises ValueError: with a sentence for who asked.
     """
     try:
-        question = msgspec.json.decode(text, type=Question)
+        return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"The question is not understood: {error}") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"The question is not valid JSON: {error}") from None
+
+
+def question_of(text: bytes) -> Question:
+    """The question that this JSON asks.
+
+    :raises ValueError: as `asked` does.
+    """
+    question = asked(text, Question)
     if question.data and question.body:
         raise ValueError("The question has `body` and `data`: one of them is the body.")
     return question

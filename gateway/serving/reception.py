@@ -15,7 +15,7 @@ from gateway.serving.exchange import Exchange
 from gateway.serving.mirroring import Mirrors
 from gateway.serving.settling import ANONYMOUS
 from gateway.serving.surroundings import Surroundings
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.exchange_record import ExchangeNames, ExchangeRecord
 from gateway.telemetry.outcomes import outcome_of_error
 from gateway.telemetry.series import NO_ROUTE
 from gateway.wire.downstream import DownstreamConnection
@@ -58,16 +58,15 @@ class Reception:
         series.response_bytes += answer.body_bytes
         if surroundings.access_log is not None:
             surroundings.access_log.write(
+                ExchangeNames(peer=connection.peer, listener=connection.listener),
                 ExchangeRecord(
                     request_id=request_id.decode(),
-                    peer=connection.peer,
-                    listener=connection.listener,
                     code=error.status,
                     outcome=outcome,
                     error=error.code,
                     bytes_out=answer.body_bytes,
                     detail=error.detail or error.message,
-                )
+                ),
             )
 
     def _new_id(self) -> bytes:

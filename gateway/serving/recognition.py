@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gateway.messages import RequestHead
 from gateway.serving.acquaintance import Acquaintance
 from gateway.snapshot.clients import ConnectedClient, KnownClient, key_of
-from gateway.snapshot.tables import Snapshot
+from gateway.snapshot.snapshot import Snapshot
 from gateway.wire.downstream import DownstreamConnection
 
 

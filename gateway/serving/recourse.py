@@ -18,7 +18,8 @@ from gateway.serving.candidates import Candidates
 from gateway.serving.last_word import LastWord, refuse
 from gateway.serving.patience import Patience
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.tables import Backend, ProviderKey, RuleTable
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.tables import RuleTable
 from gateway.telemetry.outcomes import Outcome
 
 
@@ -147,5 +148,5 @@ class Recourse:
         if candidate is not None:
             self._owner.ask(*candidate, now)
         else:
-            outcome, error = refuse(self._answer, self.candidates.nobody(now))
+            outcome, error = refuse(self._answer, self.candidates.nobody(now), self._attempts)
             self._owner.refused(outcome, error, None)

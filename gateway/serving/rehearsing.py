@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from gateway.resources import Problem, SourceFile
 from gateway.resources.reading import NO_READINGS, at_full_speed
+from gateway.serving.questions import asked
 from gateway.snapshot.differing import Change, changes, in_words
 from gateway.watcher.discarding import discard, out_of_the_collectors_way
 from gateway.watcher.folder import Contents
@@ -64,21 +65,15 @@ class Rehearsal:
             yield f"would change: {text}"
         if not self.changes:
             yield "nothing would change, as far as can be told without comparing secrets"
-        served = f"{counted(self.hosts, 'host')} of {counted(self.tenants, 'tenant')}"
-        yield f"{counted(self.errors, 'problem')}; {served} would be answered for"
+        yield f"{counted(self.errors, 'problem')}; {hosts_of(self.hosts, self.tenants)} would be answered for"
 
 
 def proposal_of(text: bytes) -> Proposal:
     """The proposal that this JSON makes.
 
-    :raises ValueError: with a sentence for who asked.
+    :raises ValueError: as `asked` does.
     """
-    try:
-        return msgspec.json.decode(text, type=Proposal)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"The question is not understood: {error}") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"The question is not valid JSON: {error}") from None
+    return asked(text, Proposal)
 
 
 def proposal_from(folder: Path, contents: Contents) -> Proposal:
@@ -158,6 +153,11 @@ def _renamer(ours: str, theirs: str) -> Callable[[Problem], Problem]:
         )
 
     return renamed
+
+
+def hosts_of(hosts: int, tenants: int) -> str:
+    """`2 hosts of 1 tenant`."""
+    return f"{counted(hosts, 'host')} of {counted(tenants, 'tenant')}" if tenants else "no host"
 
 
 def counted(number: int, noun: str) -> str:

@@ -21,7 +21,8 @@ from gateway.serving.recourse import Recourse
 from gateway.serving.scrubbing import scrubbed
 from gateway.serving.sequel import Sequel, Step
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.tables import Backend, RuleTable
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.tables import RuleTable
 from gateway.telemetry.outcomes import Outcome, outcome_of_answer
 
 
@@ -306,9 +307,13 @@ class Relay:
         self._go_on(now)
 
     def _leave_broken(self) -> None:
-        """Nobody can end the client's answer properly: say so in it."""
+        """Nobody goes on with the client's answer: say so in it, if whoever spoke last has not called it complete."""
         answer, said, error = self._answer, self.speaker.answer, self._last_error
         assert error is not None
+        if said.done:
+            answer.end(said.done)
+            self._owner.ended(outcome_of_answer(answer.status), None)
+            return
         watcher = said.watcher
         event = answer.error_event(error)
         if watcher is not None:

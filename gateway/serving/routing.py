@@ -10,7 +10,8 @@ from gateway.serving.outgoing import has_passed
 from gateway.snapshot.clients import KnownClient
 from gateway.snapshot.hosts import specificity
 from gateway.snapshot.matching import NO_LABELS, route_for, rule_for, tenant_for
-from gateway.snapshot.tables import RouteTable, RuleTable, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import RouteTable, RuleTable
 
 _TAKE_FILES = (
     Operation.IMAGE_EDITS,

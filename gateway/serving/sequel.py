@@ -33,7 +33,7 @@ from gateway.policy.retrying import Again, Decision, Failure, Fault, HandOn, spa
 from gateway.serving.attempts import Attempts
 from gateway.serving.outgoing import Original
 from gateway.serving.provider_answer import ProviderAnswer
-from gateway.snapshot.tables import Backend
+from gateway.snapshot.backends import Backend
 
 _ABOUT_THE_REQUEST = (400, 404, 405, 415, 422, 501)
 """Statuses with which providers refuse a prefill, whatever their words."""

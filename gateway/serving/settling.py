@@ -11,15 +11,14 @@ from gateway.policy.pricing import Pricing
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.pace import NO_PACE, Pace, pace_of
 from gateway.serving.pursuit import Pursuit
-from gateway.serving.scrubbing import repeats_secret
+from gateway.serving.recording import names_of, record_of
 from gateway.serving.spans import tell_exchange
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.tables import Backend, SeriesLabels
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.gen_ai_counts import asked
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.series import NO_ROUTE
-from gateway.telemetry.trace_context import TRACEPARENT, read_trace_context
 
 if TYPE_CHECKING:
     from gateway.serving.exchange import Exchange
@@ -55,14 +54,14 @@ def settle(exchange: Exchange, surroundings: Surroundings, outcome: Outcome) -> 
     failures = surroundings.recent_failures if outcome is not Outcome.OK else None
     trace = exchange.trace if exchange.trace is not None and exchange.trace.is_recorded else None
     if surroundings.access_log is not None or failures is not None or trace is not None:
-        record, pursuit = _record_of(exchange, settled), exchange.pursuit
+        names, record, pursuit = names_of(exchange, settled), record_of(exchange, settled), exchange.pursuit
         if trace is not None:
             backend, shown = (pursuit.backend, pursuit.shown) if pursuit is not None else (None, None)
-            tell_exchange(trace, record, exchange.operation, backend, shown, exchange.started, now)
+            tell_exchange(trace, names, record, exchange.operation, backend, shown, exchange.started, now)
         if failures is not None:
-            failures.remember(record)
+            failures.remember(names, record)
         if surroundings.access_log is not None:
-            surroundings.access_log.write(record)
+            surroundings.access_log.write(names, record)
     if exchange.captured is not None:
         _keep_content(exchange, surroundings, exchange.captured, settled)
 
@@ -161,88 +160,3 @@ def _keep_content(
     assert log is not None
     asked_for = b"".join(exchange.chunks) if envelope is None else envelope.body
     log.write(captured.record(settled.client, settled.labels, settled.outcome, asked_for, exchange.rule))
-
-
-def _record_of(exchange: Exchange, settled: Settled) -> ExchangeRecord:
-    """What the access log says of it."""
-    head, answer, error, envelope = exchange.head, exchange.answer, exchange.error, exchange.envelope
-    pursuit, usage, labels, pace = exchange.pursuit, settled.facts.usage, settled.labels, settled.pace
-    # Set one by one: forty keywords cost as much as the rest of the log.
-    record = ExchangeRecord()
-    record.request_id = exchange.request_id.decode()
-    if exchange.trace is not None or TRACEPARENT in head.values:
-        record.trace_id = _trace_id(exchange)
-    record.tenant = labels.tenant
-    record.client = settled.client
-    record.route = labels.route
-    record.rule = labels.rule
-    record.provider = labels.provider
-    record.method = head.method.decode()
-    record.path = head.path.decode("latin-1")
-    record.host = head.host
-    record.peer = exchange.connection.peer
-    record.listener = exchange.connection.listener
-    record.code = settled.code
-    record.outcome = settled.outcome
-    record.stream = answer.is_stream
-    record.bytes_in = exchange.received_bytes
-    record.bytes_out = answer.body_bytes
-    record.duration_ms = _milliseconds(settled.seconds)
-    record.overhead_ms = _milliseconds(settled.overhead)
-    if error is not None:
-        record.error = error.code
-        record.detail = error.detail or error.message
-    if envelope is not None:
-        record.asked_model = envelope.model or ""
-    if usage is not None:
-        record.request_prompt_tokens = usage.input
-        record.request_completion_tokens = usage.output
-        record.cached_input_tokens = usage.cached_input
-        record.reasoning_tokens = usage.reasoning
-        record.usage_estimated = usage.estimated
-    if pace.first_token is not None:
-        record.time_to_first_token_ms = _milliseconds(pace.first_token)
-    if pace.per_token is not None:
-        record.time_per_output_token_ms = _milliseconds(pace.per_token)
-    if answer.begun:
-        record.time_to_head_ms = record.duration_ms
-    if pursuit is not None:
-        _tell_pursuit(record, exchange, pursuit, settled)
-    return record
-
-
-def _tell_pursuit(record: ExchangeRecord, exchange: Exchange, pursuit: Pursuit, settled: Settled) -> None:
-    """What the record says of those who were asked."""
-    backend, envelope, answered = pursuit.backend, exchange.envelope, settled.facts.answered_model
-    record.provider_host = backend.provider_host
-    if settled.cost is not None and backend.pricing is not None:
-        record.cost, record.currency = round(settled.cost, 10), backend.pricing.currency
-    record.attempts = pursuit.attempts.number
-    record.tried = pursuit.attempts.tried
-    if envelope is not None:
-        record.sent_model = envelope.model_to_send(backend.model, backend.overrides_model) or ""
-    if answered is not None:
-        known = answered == record.sent_model
-        record.answered_model = record.sent_model if known else _without_secrets(answered, backend)
-    if pursuit.provider_request_id is not None:
-        record.provider_request_id = pursuit.provider_request_id.decode("latin-1")
-    if exchange.answer.begun and pursuit.content_at is not None:
-        record.time_to_head_ms = _milliseconds(pursuit.content_at - exchange.started)
-
-
-def _trace_id(exchange: Exchange) -> str:
-    """Of the trace that the exchange is part of, be it only its client's."""
-    if exchange.trace is not None:
-        return exchange.trace.context.trace_id
-    context = read_trace_context(exchange.head.header(TRACEPARENT), None)
-    return context.trace_id if context is not None else ""
-
-
-def _milliseconds(seconds: float) -> float:
-    """To the microsecond, at a third of what `round` costs."""
-    return int(seconds * 1e6 + 0.5) / 1e3
-
-
-def _without_secrets(text: str, backend: Backend) -> str:
-    """A provider's word for the log, unless it repeats what it must not."""
-    return "" if repeats_secret(text, backend.secrets) else text

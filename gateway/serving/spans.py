@@ -10,8 +10,8 @@ from gateway.dialects.operations import Operation
 from gateway.messages import shown
 from gateway.serving.attempt import Attempt
 from gateway.serving.scrubbing import repeats_secret
-from gateway.snapshot.tables import Backend
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.snapshot.backends import Backend
+from gateway.telemetry.exchange_record import ExchangeNames, ExchangeRecord
 from gateway.telemetry.gen_ai import operation_name, provider_name
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.traces import AttemptSpan, AttributeValue, Trace
@@ -79,6 +79,7 @@ def _tell_answer(told: dict[str, AttributeValue], attempt: Attempt) -> None:
 
 def tell_exchange(
     trace: Trace,
+    names: ExchangeNames,
     record: ExchangeRecord,
     operation: Operation | None,
     backend: Backend | None,
@@ -86,32 +87,32 @@ def tell_exchange(
     began: float,
     ended: float,
 ) -> None:
-    """An exchange has ended; `record` is what its line in the access log says.
+    """An exchange has ended; `names` and `record` are what its line in the access log says.
 
     :param operation: None where nobody got to know.
     :param backend: who answered, or was asked last.
     :param shown_attempt: whose answer the client has seen the end of.
     :param began: clock time in seconds, as `ended` is.
     """
-    name = operation_name(operation) if operation is not None else record.method
+    name = operation_name(operation) if operation is not None else names.method
     model = record.asked_model or record.sent_model
     told: dict[str, AttributeValue] = {
-        "http.request.method": record.method,
-        "url.path": record.path,
+        "http.request.method": names.method,
+        "url.path": names.path,
         "http.response.status_code": record.code,
         "gen_ai.request.stream": record.stream,
         "llmgateway.request_id": record.request_id,
-        "llmgateway.tenant": record.tenant,
+        "llmgateway.tenant": names.tenant,
         "llmgateway.outcome": record.outcome,
         "llmgateway.attempts": record.attempts,
     }
     texts = {
         "gen_ai.request.model": model,
         "gen_ai.response.model": record.answered_model,
-        "llmgateway.client": record.client,
-        "llmgateway.route": record.route,
-        "llmgateway.rule": record.rule,
-        "llmgateway.provider": record.provider,
+        "llmgateway.client": names.client,
+        "llmgateway.route": names.route,
+        "llmgateway.rule": names.rule,
+        "llmgateway.provider": names.provider,
     }
     told |= {key: text for key, text in texts.items() if text}
     if operation is not None:

@@ -1,6 +1,9 @@
 """What the gateway runs on: compiled whole from resources, immutable, swapped by one assignment.
 
-tables      the shapes: Snapshot, TenantTable, RouteTable, RuleTable, Backend
+snapshot    the whole: Snapshot
+tables      what a request is looked up in: TenantTable, RouteTable, RuleTable
+stable_names  under which live state and metrics keep what outlives a snapshot
+settings    the few settings of the whole
 keys        a client's key: made, and known by its hash
 clients     who is asking, by certificate, key or network
 hosts       a table by host name: exact, then the longest suffix, then everything
@@ -10,12 +13,14 @@ own_faults  what is wrong with a tenant's resources whatever others have written
 exports     which tenants see which providers of others
 compiled    the shape of what comes of one tenant
 tenants     one tenant's resources -> its table, and every reference that leads nowhere as a Problem
+tenant_warnings  what works in its files, and is hardly meant so
 destinations  where a provider is
-backends    a provider and what one rule gives it -> a Backend
-conditions  match blocks -> something that can be called
+backends    what a rule may choose: a provider, and what this rule gives it
+conditions  what a rule asks of a request: match blocks -> something that can be called
+stickiness  by what requests stick to a backend
 rule_headers  what a rule does to the heads that pass by it
 retry_policies  a rule's `retries` -> what policy decides by
-health_checks  a provider's `healthCheck` -> the request that it is asked
+health_checks  what a provider is asked, whatever clients ask
 context     what all tenants of one generation are compiled in
 lost_references  why a reference leads nowhere, in words
 claims      what at most one tenant may hold, and who does

@@ -17,6 +17,7 @@ from gateway.resources.problems import Problem
 from gateway.resources.provider import LLMProvider
 from gateway.resources.reading import at_full_speed
 from gateway.resources.tenant import Tenant
+from gateway.snapshot.catch_all import catch_all
 from gateway.snapshot.claims import NOTHING_GRANTED, Judgement, judge
 from gateway.snapshot.clients import Claim
 from gateway.snapshot.compiled import CompiledTenant
@@ -27,8 +28,8 @@ from gateway.snapshot.doubts import doubts, tenants_in, usable_gateway
 from gateway.snapshot.exports import exports_of
 from gateway.snapshot.generations import Generation, TenantState
 from gateway.snapshot.own_faults import faults_of_files, own_faults
+from gateway.snapshot.snapshot import Snapshot
 from gateway.snapshot.still_written import StillWritten
-from gateway.snapshot.tables import Snapshot
 from gateway.snapshot.tenants import compile_tenant
 from gateway.snapshot.withheld import withheld
 from gateway.snapshot.written import NOTHING_WRITTEN, Surroundings, TenantResources, by_tenant
@@ -75,7 +76,9 @@ class _Adoption:
         self._good = {name: state.good for name, state in self._states.items() if state.good is not None}
         self._written = by_tenant(resources, self._good, pace)
         self._still_written = StillWritten(resources, self._written)
-        self._gateway = usable_gateway(resources, last.gateway if last is not None else None)
+        self._gateway, self._gateway_standing = usable_gateway(
+            resources, last.gateway if last is not None else None
+        )
         self._destinations = Destinations(
             surroundings.read_file,
             surroundings.prepare_tls,
@@ -113,6 +116,7 @@ class _Adoption:
             snapshot=snapshot,
             tenants=MappingProxyType(states),
             gateway=self._gateway,
+            gateway_standing=self._gateway_standing,
             compiled=MappingProxyType(self._compiled),
             problems=problems,
             granted=judgement.granted,
@@ -175,7 +179,10 @@ class _Adoption:
             self._refuse(falling)
 
     def _compile(self, context: Context) -> None:
-        names = {DEFAULT_TENANT, *self._used} - {self._surroundings.root_namespace}
+        names = self._used.keys() - {self._surroundings.root_namespace}
+        if context.exports.root:
+            # Whoever has written nothing answers with these, and somebody has to be asked.
+            names |= {DEFAULT_TENANT}
         for name in self._compiled.keys() - names:
             del self._compiled[name]
         for name in sorted(names):
@@ -232,7 +239,9 @@ class _Adoption:
         for name, tenant in self._compiled.items():
             if name not in self._refused:
                 self._problems.update(dict.fromkeys(tenant.problems))
-        current = (problem for problem in judgement.problems if problem.tenant not in self._refused)
+        open_to_all = catch_all(self._compiled, judgement.granted)
+        of_several = (*judgement.problems, *([open_to_all] if open_to_all is not None else []))
+        current = (problem for problem in of_several if problem.tenant not in self._refused)
         self._problems.update(dict.fromkeys(current))
         if not self._refused:
             return

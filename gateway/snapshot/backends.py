@@ -1,22 +1,27 @@
-"""A provider and the configuration that one rule gives it -> a Backend."""
+"""What a rule may choose: a provider, and the configuration that this rule gives it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
-from attrs import evolve, fields
+from attrs import evolve, field, fields, frozen
 
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.table import DIALECTS
-from gateway.messages import HiddenText, PoolLimits, Secret, Timeouts
+from gateway.messages import Destination, HiddenText, PoolLimits, Secret, Timeouts
 from gateway.policy.breaking import OutlierDetection
+from gateway.policy.pricing import Pricing
 from gateway.resources.backend_refs import BackendRef
 from gateway.resources.provider import LLMProvider
 from gateway.resources.provider_config import ApiKey, ProviderConfig
 from gateway.snapshot.destinations import Destinations
 from gateway.snapshot.prices import pricing_of
+from gateway.snapshot.rule_headers import HeaderEdit, RuleHeaders
 from gateway.snapshot.simulation import simulation_headers
-from gateway.snapshot.tables import Backend, BreakerName, ProviderKey, RuleHeaders, SeriesLabels
+from gateway.snapshot.stable_names import BreakerName, ProviderName, SeriesLabels
 
 DEFAULT_PATH = "/v1/chat/completions"
 
@@ -27,6 +32,90 @@ ones (`v2`, `2023-06-01`) stand in too many honest answers."""
 SHORTEST_SECRET = 8
 """Characters.  A shorter key is a word that a local server wants to see (`x`, `EMPTY`): it guards nothing, and a
 content type may hold it."""
+
+
+@frozen(eq=False)
+class ProviderKey:
+    """One way to be known to a provider; a provider without any key has one, too."""
+
+    name: str
+    """Empty for the only one."""
+    weight: int
+    secret: Secret | None
+    """None where the provider wants no key."""
+    breaker_name: BreakerName
+    head_lines: bytes = field(repr=False)
+    """Host, this key's authentication and the other headers of a `Backend`, each line ended by CRLF."""
+
+
+@frozen(eq=False)
+class Backend:
+    """One thing that a rule may choose: a provider with the configuration that this rule gives it."""
+
+    key: str
+    """Its name among the rule's backends: the provider's host, and the model where the backendRef asks for one."""
+    weight: int
+    owner: str
+    """The tenant whose provider it is."""
+    provider: str
+    """The provider's metadata.name."""
+    provider_host: str
+    destination: Destination
+    authority: str
+    """The Host header to send."""
+    path: bytes = field(repr=False)
+    """The provider's chat-completions path."""
+    path_is_hidden: bool
+    """It came from the environment or a file, and is not shown."""
+    dialect: Dialect
+    model: str | None
+    """What to ask the provider for; None leaves the client's."""
+    overrides_model: bool
+    """`modelPolicy`: True replaces the client's model, False only fills in."""
+    stream: bool | None
+    """Fills in for a client that did not say."""
+    parameters: tuple[tuple[str, bytes], ...] = field(repr=False)
+    """Defaults for the body: name, value as JSON."""
+    hidden_parameters: frozenset[str]
+    """Those of them that hold something from the environment or a file."""
+    keys: tuple[ProviderKey, ...]
+    """At least one."""
+    headers: tuple[tuple[bytes, Secret], ...]
+    """What is set: the first key's authentication, the provider's headers, then the rule's.  Names in lower case."""
+    header_names: frozenset[bytes]
+    """Of `headers` and of what the rule removes: the client's of these names are not sent."""
+    header_names_beside_json: frozenset[bytes]
+    """The same where the body is JSON: with Content-Type."""
+    head_lines: bytes = field(repr=False)
+    """Those of the first key."""
+    secrets: tuple[bytes, ...] = field(repr=False)
+    """Values that must never reach a client."""
+    timeouts: Timeouts
+    pool: PoolLimits
+    outlier: OutlierDetection
+    prefill: bool
+    """It goes on with words that are given to it as the beginning of its answer."""
+    prefill_field: str | None
+    """What marks those; None where being the last message is enough."""
+    pricing: Pricing | None
+    """None where nobody has said what it costs."""
+    labels: SeriesLabels
+    added: tuple[tuple[bytes, Secret], ...] = ()
+    """What the rule adds to a request, behind the client's lines of the same name."""
+    added_lines: bytes = field(default=b"", repr=False)
+    """`added` as it stands in a request's head, each line ended by CRLF."""
+    answer_edit: HeaderEdit | None = None
+    """What the rule does to an answer's head; None for nothing."""
+    name: ProviderName = field(init=False)
+    key_weights: tuple[int, ...] = field(init=False)
+
+    @name.default
+    def _name(self) -> ProviderName:
+        return (self.owner, self.provider)
+
+    @key_weights.default
+    def _key_weights(self) -> tuple[int, ...]:
+        return tuple(key.weight for key in self.keys)
 
 
 def backend_of(
@@ -136,7 +225,7 @@ def _authentication(dialect: Dialect, key: ApiKey | None) -> tuple[tuple[bytes, 
 def _secrets(provider: LLMProvider, config: ProviderConfig, rule_headers: RuleHeaders) -> tuple[bytes, ...]:
     """What must never reach a client: credentials, and everything that came from the environment or a file.
 
-    The longest first, so that none is half overwritten by another that it contains; in JSON a slash may be escaped.
+    The longest first, so that none is half overwritten by another that it contains.
     """
     keys = (each.key for each in config.api_keys or ())
     outside = (*provider.from_outside, *rule_headers.from_outside, *keys)
@@ -144,8 +233,18 @@ def _secrets(provider: LLMProvider, config: ProviderConfig, rule_headers: RuleHe
     set_by_rule = (value for _, value in (*rule_headers.request.set, *rule_headers.request.added))
     headers = (value.reveal() for value in (*(config.headers or {}).values(), *set_by_rule))
     texts |= {value for value in headers if len(value) >= SHORTEST_HEADER_SECRET}
-    spellings = {spelling for text in texts for spelling in (text, text.replace("/", "\\/"))}
+    spellings = {spelling for text in texts for spelling in _spellings(text)}
     return tuple(spelling.encode() for spelling in sorted(spellings, key=lambda each: (-len(each), each)))
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """How a provider may repeat it: as it is, in a JSON string (RFC 8259, 7), in a URL (RFC 3986, 2.1)."""
+    for escaped in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield escaped
+        yield escaped.replace("/", "\\/")
+    quoted = quote(text, safe="")
+    yield quoted
+    yield re.sub("%..", lambda code: code[0].lower(), quoted)
 
 
 def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) -> ProviderConfig:

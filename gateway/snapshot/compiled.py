@@ -12,7 +12,8 @@ from gateway.resources.provider import LLMProvider
 from gateway.snapshot.clients import Claim
 from gateway.snapshot.destinations import DestinationKey
 from gateway.snapshot.exports import Contested
-from gateway.snapshot.tables import BreakerName, TenantTable
+from gateway.snapshot.stable_names import BreakerName
+from gateway.snapshot.tables import TenantTable
 from gateway.snapshot.written import TenantResources
 
 

@@ -12,15 +12,12 @@ from gateway.resources.tenant import Tenant
 from gateway.snapshot.claims import Judgement, changed_tenants, claims_made
 from gateway.snapshot.clients import ClientIndex
 from gateway.snapshot.compiled import CompiledTenant
+from gateway.snapshot.health_checks import HealthCheck
 from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.tables import (
-    BreakerName,
-    GatewaySettings,
-    HealthCheck,
-    ProviderName,
-    Snapshot,
-    TenantTable,
-)
+from gateway.snapshot.settings import settings_of
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import BreakerName, ProviderName
+from gateway.snapshot.tables import TenantTable
 from gateway.snapshot.withheld import Withheld
 
 
@@ -67,7 +64,7 @@ def snapshot_of(
             for name, hosts in withheld.from_clients.items()
             if name in tenants
         },
-        settings=_settings(gateway),
+        settings=settings_of(gateway),
         destinations=MappingProxyType(destinations),
         breaker_names=frozenset(breaker_names),
         health_checks=MappingProxyType(health_checks),
@@ -121,21 +118,3 @@ def _clients(
     if last is not None and last.clients.made_of == (documents, judgement.left_out, missing):
         return last.clients
     return ClientIndex(documents, judgement.left_out, missing, pace)
-
-
-def _settings(gateway: GatewayDocument | None) -> GatewaySettings:
-    if gateway is None:
-        return GatewaySettings()
-    limits, timeouts = gateway.limits, gateway.timeouts
-    return GatewaySettings(
-        body_bytes=limits.get("bodyBytes"),
-        head_bytes=limits.get("headBytes"),
-        headers=limits.get("headers"),
-        connections=limits.get("connections"),
-        head_seconds=timeouts.get("head"),
-        body_seconds=timeouts.get("body"),
-        keep_alive_seconds=timeouts.get("keepAlive"),
-        attempt_headers=gateway.attempt_headers,
-        tracing=gateway.tracing,
-        gen_ai=gateway.gen_ai,
-    )

@@ -1,14 +1,59 @@
-"""What a rule asks of a request: its match blocks, compiled to something that can be called, and what sticks."""
+"""What a rule asks of a request: its match blocks, compiled to something that can be called."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import re2
+from attrs import field, frozen
 
 from gateway.resources.matches import RouteMatch, StringMatch
-from gateway.resources.route import StickToClient, StickToHeader, Sticky
-from gateway.snapshot.tables import Condition, Match, Stickiness, ValueTest
+
+
+class ValueTest(Protocol):
+    """A condition on one value."""
+
+    def __call__(self, value: bytes | None, /) -> bool:
+        """Tell whether it holds; the value is None where it is absent."""
+
+
+@frozen
+class Condition:
+    """What one value of a request must be."""
+
+    name: bytes
+    """Of the header, in lower case, or of the parameter; empty where there is only one such value."""
+    holds: ValueTest
+    text: str
+    """As an operator reads it: `header user-type exact subscriber`."""
+
+
+@frozen
+class Match:
+    """One block of `matches`: every part of it must hold."""
+
+    headers: tuple[Condition, ...] = ()
+    """Those of `withoutHeaders` among them."""
+    path: Condition | None = None
+    method: Condition | None = None
+    query: tuple[Condition, ...] = ()
+    model: Condition | None = None
+    source_labels: tuple[tuple[str, str], ...] = ()
+    gateways: frozenset[str] = frozenset()
+    """Names of listeners; empty for all."""
+    only_headers: bool = field(init=False)
+    """It asks for nothing else, as most do."""
+
+    @only_headers.default
+    def _asks_for_nothing_else(self) -> bool:
+        rest = (self.path, self.method, self.query, self.model, self.source_labels, self.gateways)
+        return not any(rest)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that is asked of the request itself."""
+        alone = (self.path, self.method, self.model)
+        return (*self.headers, *(each for each in alone if each is not None), *self.query)
 
 
 def match_of(match: RouteMatch) -> Match:
@@ -25,19 +70,6 @@ def match_of(match: RouteMatch) -> Match:
         source_labels=tuple(match.source_labels.items()),
         gateways=frozenset(match.gateways),
     )
-
-
-def stickiness_of(sticky: Sticky | None) -> Stickiness | None:
-    """Compile a rule's `sticky`."""
-    match sticky:
-        case None:
-            return None
-        case StickToHeader(name):
-            return Stickiness(header=name.encode())
-        case StickToClient():
-            return Stickiness(header=None)
-        case _:
-            assert_never(sticky)
 
 
 def _condition(subject: str, wanted: StringMatch, name: str = "") -> Condition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.snapshot.tables import Snapshot
+from gateway.snapshot.snapshot import Snapshot
 
 
 class CurrentSnapshot:

@@ -17,19 +17,15 @@ from gateway.policy.retrying import RetryPolicy
 from gateway.resources.problems import Problem
 from gateway.resources.shapes import operators_word
 from gateway.resources.tenant import Tenant
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.captures import CaptureTable
-from gateway.snapshot.tables import (
-    Backend,
-    GatewaySettings,
-    HeaderEdit,
-    HealthCheck,
-    Match,
-    RouteTable,
-    RuleTable,
-    Snapshot,
-    Stickiness,
-    TenantTable,
-)
+from gateway.snapshot.conditions import Match
+from gateway.snapshot.health_checks import HealthCheck
+from gateway.snapshot.rule_headers import HeaderEdit
+from gateway.snapshot.settings import GatewaySettings
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stickiness import Stickiness
+from gateway.snapshot.tables import RouteTable, RuleTable, TenantTable
 
 Description = dict[str, object]
 
@@ -84,16 +80,40 @@ _DIGITS = 8
 
 
 def describe_settings(settings: GatewaySettings) -> Description:
-    """What the Gateway document sets."""
-    described = {name: value for name, value in asdict(settings).items() if value not in (None, ())}
+    """What the Gateway document sets, as it stands there; times are in seconds."""
     tracing = settings.tracing
-    if tracing is not None:
-        described["tracing"] = {
-            "endpoint": shown(tracing.endpoint),
-            "headers": sorted(tracing.headers),
-            "sample_ratio": tracing.sample_ratio,
+    return _written(
+        {
+            "limits": _written(
+                {
+                    "bodyBytes": settings.body_bytes,
+                    "headBytes": settings.head_bytes,
+                    "headers": settings.headers,
+                    "connections": settings.connections,
+                }
+            ),
+            "timeouts": _written(
+                {
+                    "head": settings.head_seconds,
+                    "body": settings.body_seconds,
+                    "keepAlive": settings.keep_alive_seconds,
+                }
+            ),
+            "attemptHeaders": settings.attempt_headers,
+            "metrics": _written({"genAi": list(settings.gen_ai)}),
+            "tracing": None
+            if tracing is None
+            else {
+                "endpoint": shown(tracing.endpoint),
+                "headers": sorted(tracing.headers),
+                "sampleRatio": tracing.sample_ratio,
+            },
         }
-    return described
+    )
+
+
+def _written(settings: Description) -> Description:
+    return {name: value for name, value in settings.items() if value not in (None, [], {})}
 
 
 def describe_problem(problem: Problem) -> Description:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import TypeAlias
 
 from attrs import frozen
 
-from gateway.messages import Destination, Secret, TlsSettings, shown
+from gateway.messages import Destination, Secret, TlsSettings, is_address, shown
 from gateway.resources.endpoint import TlsOptions
 from gateway.resources.provider import LLMProvider
 
@@ -124,7 +123,7 @@ class Destinations:
         )
 
     def _tls(self, host: str, options: TlsOptions | None) -> TlsSettings:
-        server_name = None if _is_address(host) else host
+        server_name = None if is_address(host) else host
         if options is None:
             return TlsSettings(server_name=server_name, names=(host,))
         key = self._file("privateKey", options.private_key)
@@ -146,11 +145,3 @@ class Destinations:
         except OSError as error:
             sentence = f"{shown(path)} cannot be read: {error.strerror}"
             raise UnusableFileError(f"spec.endpoint.tls.{name}", sentence) from None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

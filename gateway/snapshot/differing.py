@@ -65,7 +65,7 @@ def changes(
     :param pace: called now and then; it may wait.
     """
     look: Look = _as_it_is if tells_secrets else _without_secrets
-    found = [*_gateway_change(before.gateway if before is not None else None, after.gateway)]
+    found = [*_gateway_change(before, after)]
     states: Mapping[str, TenantState] = before.tenants if before is not None else {}
     for name in sorted({*states, *after.tenants}):
         pace()
@@ -214,14 +214,32 @@ def _certificates(was: TenantState, now: TenantState, look: Look) -> Iterator[st
             yield f"provider {name} changed (certificates)"
 
 
-def _gateway_change(was: GatewayDocument | None, now: GatewayDocument | None) -> Iterator[Change]:
-    if was is now or was == now:
-        return
-    if was is None or now is None:
-        yield Change("", "added" if was is None else "removed", ())
-    else:
-        words = _unlike(_faces(was, _as_it_is), _faces(now, _as_it_is))
-        yield Change("", "changed", tuple(f"{word} changed" for word in words))
+def _gateway_change(before: Generation | None, after: Generation) -> Iterator[Change]:
+    was, now = before.gateway if before is not None else None, after.gateway
+    stood, stands = before.gateway_standing if before is not None else "current", after.gateway_standing
+    if stands == "missing":
+        if stood != "missing":
+            yield Change("", "changed", ("cannot be used, so nothing of it is set",))
+    elif was is not None and now is not None:
+        details = [*_of_gateways_standing(stood, stands), *_gateway_words(was, now)]
+        if details:
+            yield Change("", "changed", tuple(details))
+    elif now is not None:
+        yield Change("", "added", ())
+    elif was is not None or stood == "missing":
+        yield Change("", "removed", ())
+
+
+def _of_gateways_standing(stood: Standing, stands: Standing) -> list[str]:
+    if stood == stands:
+        return []
+    return ["keeps its last good settings" if stands == "last_good" else "can be used again"]
+
+
+def _gateway_words(was: GatewayDocument, now: GatewayDocument) -> list[str]:
+    if was == now:
+        return []
+    return [f"{word} changed" for word in _unlike(_faces(was, _as_it_is), _faces(now, _as_it_is))]
 
 
 _WORDS = {"workload_labels": "workloadSelector", "api_keys": "key", "hidden_parameters": "parameters"}

@@ -8,6 +8,7 @@ from gateway.resources.file_reading import FileReading
 from gateway.resources.gateway import GatewayDocument
 from gateway.resources.problems import Position, Problem
 from gateway.resources.reading import Resources
+from gateway.snapshot.generations import Standing
 from gateway.snapshot.written import NOTHING_WRITTEN, TenantResources
 
 
@@ -22,11 +23,15 @@ def tenants_in(files: frozenset[str], good: Mapping[str, TenantResources]) -> se
     }
 
 
-def usable_gateway(resources: Resources, last: GatewayDocument | None) -> GatewayDocument | None:
+def usable_gateway(
+    resources: Resources, last: GatewayDocument | None
+) -> tuple[GatewayDocument | None, Standing]:
     """The Gateway document, or the last good one where it has an error, or its file cannot be read."""
     unreadable = last is not None and last.places.at("").file in resources.broken_files
     faulty = any(problem.severity == "error" and problem.tenant is None for problem in resources.problems)
-    return last if last is not None and (unreadable or faulty) else resources.gateway
+    if last is not None and (unreadable or faulty):
+        return last, "last_good"
+    return resources.gateway, "missing" if faulty and resources.gateway is None else "current"
 
 
 def doubts(

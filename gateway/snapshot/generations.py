@@ -16,7 +16,8 @@ from gateway.resources.tenant import Tenant
 from gateway.snapshot.claims import NOTHING_GRANTED, Granted
 from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.destinations import NO_DESTINATIONS, DestinationKey
-from gateway.snapshot.tables import Snapshot, TenantTable
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import TenantTable
 from gateway.snapshot.written import TenantResources
 
 Standing: TypeAlias = Literal["current", "last_good", "missing"]
@@ -72,6 +73,8 @@ class Generation:
     """Every tenant that has files, by name, and the root namespace where it has some."""
     gateway: GatewayDocument | None
     """The Gateway document that it runs on."""
+    gateway_standing: Standing = "current"
+    """How that stands; it is current, too, where there is none."""
     problems: tuple[Problem, ...] = ()
     """Of all tenants, of the Gateway document and of files that are nobody's, by file and line; each once."""
     granted: Granted = NOTHING_GRANTED

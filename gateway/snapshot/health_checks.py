@@ -1,14 +1,34 @@
-"""A provider's `healthCheck` -> the request that it is asked."""
+"""What a provider is asked, whatever clients ask: its `healthCheck`, compiled to a request."""
 
 from __future__ import annotations
 
 import msgspec
+from attrs import field, frozen
 
 from gateway.dialects.envelope import open_body
 from gateway.dialects.operations import Operation
 from gateway.messages import HiddenText
 from gateway.resources import health_checks as written
-from gateway.snapshot.tables import Backend, HealthCheck
+from gateway.snapshot.backends import Backend
+
+
+@frozen(eq=False)
+class HealthCheck:
+    """What a provider is asked now and then, whatever clients ask."""
+
+    backend: Backend
+    """The provider with its default configuration."""
+    operation: Operation | None
+    """None where a path says where to ask."""
+    target: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
+    """JSON to post; None asks with GET."""
+    interval: float
+    """Seconds from one to the next."""
+    timeout: float
+    """Seconds that an answer may take."""
+    is_hidden: bool
+    """Something in target or body came from the environment or a file."""
 
 
 def health_check_of(check: written.HealthCheck, backend: Backend) -> HealthCheck:

@@ -8,7 +8,10 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.messages import RequestHead
 from gateway.snapshot.clients import KnownClient
-from gateway.snapshot.tables import Match, RouteTable, RuleTable, Snapshot, Stickiness, TenantTable
+from gateway.snapshot.conditions import Match
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stickiness import Stickiness
+from gateway.snapshot.tables import RouteTable, RuleTable, TenantTable
 
 NO_LABELS: Mapping[str, str] = {}
 """The labels of a client that nobody has told apart."""

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from gateway.errors import GatewayError
 from gateway.messages import Destination, PoolLimits, Timeouts
 from gateway.resources.backend_refs import BackendRef
 from gateway.resources.file_reading import DEFAULT_TENANT
-from gateway.resources.problems import Places, Problem, Report, Severity, below
+from gateway.resources.problems import Places, Problem, Report
 from gateway.resources.provider import LLMProvider
 from gateway.resources.route import LLMRoute, Rule
-from gateway.snapshot.backends import backend_of
+from gateway.snapshot.backends import Backend, backend_of
 from gateway.snapshot.captures import capture_of
 from gateway.snapshot.clients import Claim, claims_of, known_clients
 from gateway.snapshot.compiled import CompiledTenant, PlacedClaim
-from gateway.snapshot.conditions import match_of, stickiness_of
+from gateway.snapshot.conditions import match_of
 from gateway.snapshot.context import Context
 from gateway.snapshot.destinations import DestinationKey, UnusableFileError, key_of
 from gateway.snapshot.exports import Contested
-from gateway.snapshot.health_checks import health_check_of
+from gateway.snapshot.health_checks import HealthCheck, health_check_of
 from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.lost_references import why_lost
 from gateway.snapshot.retry_policies import retry_policy_of
-from gateway.snapshot.rule_headers import overruled, rule_headers_of
-from gateway.snapshot.tables import (
-    Backend,
-    HealthCheck,
-    Mirror,
-    ProviderName,
-    RouteTable,
-    RuleHeaders,
-    RuleTable,
-    TenantTable,
-)
+from gateway.snapshot.rule_headers import RuleHeaders, rule_headers_of
+from gateway.snapshot.stable_names import ProviderName
+from gateway.snapshot.stickiness import stickiness_of
+from gateway.snapshot.tables import Mirror, RouteTable, RuleTable, TenantTable
+from gateway.snapshot.tenant_warnings import warnings_of
 from gateway.snapshot.written import TenantResources
 
 
@@ -118,8 +112,8 @@ class _TenantCompiler:
         routed = {route.host for route in routes}
         implicit = [provider for host, provider in self._answered().items() if host not in routed]
         routes += [self._implicit_route(provider) for provider in implicit]
-        self._warn_of_unused_configs(routes)
-        self._warn_of_nothing_to_reach(routes)
+        for warning in warnings_of(self.name, self._resources, self._own.values(), routes):
+            self._report.add(warning)
         return CompiledTenant(
             table=TenantTable(
                 name=self.name,
@@ -169,23 +163,12 @@ class _TenantCompiler:
     # -- routes ----------------------------------------------------------------------------------
 
     def _route(self, route: LLMRoute) -> RouteTable:
-        rules: list[RuleTable] = []
-        reached = True
-        for index, rule in enumerate(route.rules):
-            if not reached:
-                self._warning(
-                    route.places,
-                    f"spec.rules[{index}]",
-                    "is never reached: a rule above it matches everything",
-                )
-            rules.append(self._rule(route, index, rule))
-            reached = reached and bool(rule.matches)
         return RouteTable(
             tenant=self.name,
             name=route.name,
             host=route.host,
             gateways=frozenset(route.gateways),
-            rules=tuple(rules),
+            rules=tuple(self._rule(route, index, rule) for index, rule in enumerate(route.rules)),
         )
 
     def _rule(self, route: LLMRoute, index: int, rule: Rule) -> RuleTable:
@@ -204,13 +187,6 @@ class _TenantCompiler:
         if rule.mirror is not None:
             reference = rule.mirror.backend_ref
             mirrored += self._referenced(route, rule, name, reference, f"{path}.mirror", headers)
-        for backend in (*backends, *fallback, *mirrored):
-            for header in overruled(headers.request, backend):
-                self._warning(
-                    route.places,
-                    f"{path}.headers.request",
-                    f"leaves {header} as provider {backend.provider} has it, which sets it itself",
-                )
         if len(backends) > 1 and not any(backend.weight for backend in backends):
             backends = []  # of those that are left none was ever to be chosen
         return RuleTable(
@@ -313,44 +289,15 @@ class _TenantCompiler:
     def _leads_nowhere(self, places: Places, path: str, host: str, found: Contested | None) -> None:
         message = why_lost(host, found, self.name, self._resources, self._own, self._context)
         if message is not None:
-            self._add(places, path, message, "error")
+            self._error(places, path, message)
 
     def _unusable(self, places: Places, path: str, provider: LLMProvider, bad: UnusableFileError) -> None:
         if provider.tenant != self.name:  # its own faults are told where they are
             message = f"the provider with the host {provider.host} cannot be used: {bad.sentence}"
-            self._add(places, path, message, "error")
+            self._error(places, path, message)
 
-    # -- warnings --------------------------------------------------------------------------------
-
-    def _warn_of_unused_configs(self, routes: Iterable[RouteTable]) -> None:
-        used = {
-            (backend.provider, rule.name)
-            for route in routes
-            for rule in route.rules
-            for backend in rule.every_backend
-            if backend.owner == self.name
-        }
-        for provider in self._own.values():
-            for name in provider.route_configs:
-                if (provider.name, name) not in used:
-                    self._warning(
-                        provider.places,
-                        below("spec.configs.routeSpecificConfigs", name),
-                        f"no rule named {name} refers to this provider",
-                    )
-
-    def _warn_of_nothing_to_reach(self, routes: Collection[RouteTable]) -> None:
-        document = self._resources.document
-        if document is not None and document.clients and not routes:
-            # As with a name that is misspelt: then the tenant that was meant is open to anybody.
-            message = f"tenant {self.name} has no route and no provider, so its clients reach nothing"
-            self._warning(document.places, "metadata.name", message)
-
-    def _warning(self, places: Places, path: str, message: str) -> None:
-        self._add(places, path, message, "warning")
-
-    def _add(self, places: Places, path: str, message: str, severity: Severity) -> None:
-        self._report.add(Problem(places.at(path), path, message, severity, self.name))
+    def _error(self, places: Places, path: str, message: str) -> None:
+        self._report.add(Problem(places.at(path), path, message, tenant=self.name))
 
 
 def _reference_to(provider: LLMProvider) -> BackendRef:

@@ -1,4 +1,4 @@
-"""What the access log says of one exchange."""
+"""What is said of one exchange, by the access log and by others: who asked whom, and what came of it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,12 @@ class Tried(msgspec.Struct, frozen=True, gc=False):
     """How many seconds after the first one it was begun; None where it never was."""
 
 
-class ExchangeRecord(msgspec.Struct, gc=False):
-    """What the access log says of one exchange.  Serving fills it in as it learns more.
+class ExchangeNames(msgspec.Struct, eq=False, gc=False):
+    """Who asked whom for what: alike for all requests of a connection that differ in nothing but their bodies.
 
-    Texts are empty and numbers None where there is nothing to say.  `docs/access-log.md` tells each field.
+    Texts are empty where there is nothing to say.  `docs/access-log.md` tells each field.
     """
 
-    request_id: str = ""
-    trace_id: str = ""
-    """Of the W3C trace that the exchange belongs to: 32 hexadecimal digits."""
     tenant: str = ""
     client: str = ""
     route: str = ""
@@ -47,6 +44,19 @@ class ExchangeRecord(msgspec.Struct, gc=False):
     host: str = ""
     peer: str = ""
     listener: str = ""
+    json: bytes = b""
+    """The members of the access log's line, written by the log at the first of them."""
+
+
+class ExchangeRecord(msgspec.Struct, gc=False):
+    """What came of it.
+
+    Texts are empty and numbers None where there is nothing to say.  `docs/access-log.md` tells each field.
+    """
+
+    request_id: str = ""
+    trace_id: str = ""
+    """Of the W3C trace that the exchange belongs to: 32 hexadecimal digits."""
     code: int = 0
     """The status that the client saw; 499 where it left."""
     outcome: str = ""
@@ -56,6 +66,8 @@ class ExchangeRecord(msgspec.Struct, gc=False):
     """What the client wrote."""
     sent_model: str = ""
     """What the provider was asked for."""
+    request_model: str = ""
+    """ASM's name for `sent_model`."""
     answered_model: str = ""
     """What the provider says has answered."""
     request_prompt_tokens: int | None = None
@@ -91,7 +103,7 @@ class ExchangeRecord(msgspec.Struct, gc=False):
     provider_request_id: str = ""
     detail: str = ""
     """What only the operator should read; no secret."""
-    time: str = ""
-    """When the exchange ended; the log fills it in."""
-    request_model: str = ""
-    """ASM's name for `sent_model`; the log fills it in."""
+
+
+NO_NAMES = ExchangeNames()
+"""Of an exchange of which nothing is known."""

@@ -267,6 +267,35 @@ LINES_DROPPED = Family(
     "lines",
     "Lines of the access log that could not be written: a full disk, a closed or stalled pipe.",
 )
+CAPTURED_LINES_DROPPED = Family(
+    "llmgateway_capture_log_lines_dropped_total",
+    Kind.COUNTER,
+    (),
+    "lines",
+    "Lines of the capture log that could not be written, likewise.",
+)
+SPANS_EXPORTED = Family(
+    "llmgateway_spans_exported_total",
+    Kind.COUNTER,
+    (),
+    "spans",
+    "Spans that the tracing collector has taken.",
+)
+SPANS_LOST = Family(
+    "llmgateway_spans_lost_total",
+    Kind.COUNTER,
+    (),
+    "spans",
+    "Spans that the tracing collector has not taken, or not fast enough.",
+)
+ADMIN_REFUSALS = Family(
+    "llmgateway_admin_refusals_total",
+    Kind.COUNTER,
+    ("reason",),
+    "requests",
+    "Requests that the admin port has refused; reason is no_token, wrong_token, signed_out (a cookie that has ended or "
+    "was never given), strange_host or strange_origin (a form of another site).",
+)
 BUILD = Family(
     "llmgateway_build_info",
     Kind.INFO,
@@ -288,5 +317,6 @@ FAMILIES = (
         TLS_HANDSHAKES,
     ),
     *(BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
-    *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LOOP_LAG, LINES_DROPPED, BUILD),
+    *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LOOP_LAG),
+    *(LINES_DROPPED, CAPTURED_LINES_DROPPED, SPANS_EXPORTED, SPANS_LOST, ADMIN_REFUSALS, BUILD),
 )

@@ -1,7 +1,8 @@
 """The gateway's own log: what twistd's observer says, as text or as JSON, from a level on.
 
 It goes where twistd's options say (`-n`, `--logfile`, `--syslog`); `--logger` takes all of it away from here.  A text
-line is Twisted's own, but for control characters, which no terminal gets.
+line is Twisted's own, but for control characters, which no terminal gets.  What Twisted tells of its own course counts
+as `debug`, whatever level it gives it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from twisted.logger import (
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     eventAsText,
     formatEvent,
     formatEventAsClassicLogText,
@@ -52,8 +54,28 @@ def gateway_log(twistd: Mapping[str, Any], log_format: str, level: str) -> ILogO
         observer = _Syslog(twistd.get("prefix") or "", json_line if as_json else message_lines)
     else:
         observer = FileLogObserver(_destination(twistd), json_line if as_json else text_line)
-    wanted = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
-    return cast(ILogObserver, FilteringLogObserver(observer, [wanted]))
+    wanted: list[Any] = [LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))]
+    if level != "debug":
+        wanted.append(_unless_a_detail)
+    return cast(ILogObserver, FilteringLogObserver(observer, wanted))
+
+
+_FIRST_KIND = "log_legacy"
+"""Twisted's namespace for events that were logged in its first way, which knew none."""
+
+_OF_TWISTED = frozenset({_FIRST_KIND, "twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"})
+"""Who tells what Twisted itself does: that it starts and stops, and opens and closes each port."""
+
+
+def _unless_a_detail(event: LogEvent) -> Any:
+    is_detail = event.get("log_level") is LogLevel.info and event.get("log_namespace") in _OF_TWISTED
+    return PredicateResult.no if is_detail else PredicateResult.maybe
+
+
+def _namespace(event: LogEvent) -> str:
+    """Who says it."""
+    namespace = event.get("log_namespace")
+    return str((event.get("log_system") if namespace == _FIRST_KIND else namespace) or "-")
 
 
 def _destination(twistd: Mapping[str, Any]) -> TextIO:
@@ -99,7 +121,7 @@ class _Syslog:
                 {
                     "message": (text.rstrip("\n"),),
                     "isError": 0,
-                    "system": event.get("log_namespace") or "-",
+                    "system": _namespace(event),
                     "syslogPriority": _PRIORITIES.get(event.get("log_level"), 6),
                 }
             )
@@ -139,7 +161,7 @@ def json_line(event: LogEvent) -> str | None:
     line: dict[str, object] = {
         "time": _times.of(event["log_time"]),
         "level": level.name if level is not None else "info",
-        "namespace": event.get("log_namespace") or "-",
+        "namespace": _namespace(event),
         "message": _plain(message),
     }
     fields = dict(_fields(event))

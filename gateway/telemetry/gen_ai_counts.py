@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 
 from gateway.dialects.operations import Operation
 from gateway.messages import TokenUsage
-from gateway.snapshot.tables import Backend
+from gateway.snapshot.backends import Backend
 from gateway.telemetry import gen_ai_families as names
 from gateway.telemetry.family import Family, add_histogram
 from gateway.telemetry.gen_ai import operation_name, provider_name

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.metrics_core import Metric
 
 from gateway import __version__
-from gateway.snapshot.tables import ProviderName, SeriesLabels
+from gateway.snapshot.stable_names import ProviderName, SeriesLabels
 from gateway.telemetry import families
 from gateway.telemetry.attempt_counts import AttemptCounts
 from gateway.telemetry.gen_ai_counts import GenAiCounts

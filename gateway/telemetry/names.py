@@ -8,7 +8,9 @@ from weakref import ref
 
 from attrs import frozen
 
-from gateway.snapshot.tables import ProviderName, SeriesLabels, Snapshot, TenantTable
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import ProviderName, SeriesLabels
+from gateway.snapshot.tables import TenantTable
 
 GRACE_SECONDS = 600.0
 """How long the counts of what was removed are still shown, from the first scrape on that finds it gone: whoever scrapes

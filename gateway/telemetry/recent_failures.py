@@ -11,7 +11,13 @@ from time import time
 
 import msgspec
 
-from gateway.telemetry.exchange_record import LONGEST_DETAIL, LONGEST_TEXT, ExchangeRecord, Tried
+from gateway.telemetry.exchange_record import (
+    LONGEST_DETAIL,
+    LONGEST_TEXT,
+    ExchangeNames,
+    ExchangeRecord,
+    Tried,
+)
 
 KEPT = 20
 """Of each outcome."""
@@ -53,8 +59,8 @@ class RecentFailures:
         self._now = now
         self._by_outcome: dict[str, deque[RecentFailure]] = {}
 
-    def remember(self, record: ExchangeRecord) -> None:
-        """An exchange has ended, and its outcome is not ok.  Nothing of the record itself is kept."""
+    def remember(self, names: ExchangeNames, record: ExchangeRecord) -> None:
+        """An exchange has ended, and its outcome is not ok.  Neither of the two is kept itself."""
         failures = self._by_outcome.get(record.outcome)
         if failures is None:
             failures = self._by_outcome[record.outcome] = deque(maxlen=KEPT)
@@ -62,14 +68,14 @@ class RecentFailures:
             RecentFailure(
                 at=self._now(),
                 request_id=record.request_id[:LONGEST_TEXT],
-                tenant=record.tenant,
-                client=record.client,
-                route=record.route,
-                rule=record.rule,
-                provider=record.provider,
-                method=record.method[:LONGEST_TEXT],
-                path=record.path[:LONGEST_TEXT],
-                host=record.host[:LONGEST_TEXT],
+                tenant=names.tenant,
+                client=names.client,
+                route=names.route,
+                rule=names.rule,
+                provider=names.provider,
+                method=names.method[:LONGEST_TEXT],
+                path=names.path[:LONGEST_TEXT],
+                host=names.host[:LONGEST_TEXT],
                 code=record.code,
                 outcome=record.outcome,
                 error=record.error,

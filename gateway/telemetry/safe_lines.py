@@ -36,17 +36,17 @@ def _escaped(match: re.Match[str]) -> str:
 class TimeTexts:
     """Writes times of day as RFC 3339 has them: UTC, with milliseconds."""
 
-    __slots__ = ("_second", "_text")
+    __slots__ = ("_begin", "_end", "_text")
 
     def __init__(self) -> None:
-        self._second = -1.0
-        """The one of which the text is known."""
+        self._begin = self._end = 0.0
+        """The second of which the text is known, in seconds of Unix time."""
         self._text = ""
 
     def of(self, now: float) -> str:
         """The text for this time, in seconds of Unix time."""
-        second = now // 1
-        if second != self._second:
-            self._second = second
-            self._text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return self._text + _MILLISECONDS[int((now - second) * 1000)]
+        if not self._begin <= now < self._end:
+            self._begin = now // 1
+            self._end = self._begin + 1
+            self._text = datetime.fromtimestamp(self._begin, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return self._text + _MILLISECONDS[int((now - self._begin) * 1000)]

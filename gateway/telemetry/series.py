@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from gateway.messages import TokenUsage
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry import families
 from gateway.telemetry.family import add_histogram
 from gateway.telemetry.names import ConfiguredNames, Lingering

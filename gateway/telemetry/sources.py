@@ -8,7 +8,8 @@ from attrs import field, frozen
 from prometheus_client.metrics_core import Metric
 
 from gateway.live.standing import KeyStanding
-from gateway.snapshot.tables import ProviderName, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import ProviderName
 from gateway.telemetry import families
 from gateway.telemetry.family import add_histogram
 from gateway.wire.counts import LAG_BUCKETS, HandshakeResult, Histogram, ListenerCounts, PoolCounts
@@ -37,6 +38,14 @@ class Sources:
     """How every key of every provider stands."""
     lines_dropped: Callable[[], int] = int
     """How many lines the access log has lost."""
+    captured_lines_dropped: Callable[[], int] = int
+    """How many lines the capture log has lost."""
+    spans_exported: Callable[[], int] = int
+    """How many spans the tracing collector has taken."""
+    spans_lost: Callable[[], int] = int
+    """How many it has not."""
+    admin_refusals: Callable[[], Mapping[str, int]] = dict
+    """How many requests the admin port has refused, by reason."""
 
     def collect(self) -> Iterator[Metric]:
         """All of it, as prometheus_client wants it."""
@@ -54,9 +63,19 @@ class Sources:
         lag = families.LOOP_LAG.histogram()
         add_histogram(lag, (), self.loop_lag.bounds, self.loop_lag.buckets())
         yield lag
-        dropped = families.LINES_DROPPED.counter()
-        dropped.add_metric([], self.lines_dropped())
-        yield dropped
+        for family, asked in (
+            (families.LINES_DROPPED, self.lines_dropped),
+            (families.CAPTURED_LINES_DROPPED, self.captured_lines_dropped),
+            (families.SPANS_EXPORTED, self.spans_exported),
+            (families.SPANS_LOST, self.spans_lost),
+        ):
+            counter = family.counter()
+            counter.add_metric([], asked())
+            yield counter
+        refusals = families.ADMIN_REFUSALS.counter()
+        for reason, number in self.admin_refusals().items():
+            refusals.add_metric([reason], number)
+        yield refusals
 
     def _collect_connections(self) -> Iterator[Metric]:
         connections = families.UPSTREAM_CONNECTIONS.gauge()

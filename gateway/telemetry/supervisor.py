@@ -9,6 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
+from twisted.logger import Logger
+
+_log = Logger()
+
 READY = b"READY=1"
 """Ports are bound, files are read, requests are served."""
 
@@ -17,13 +21,13 @@ STOPPING = b"STOPPING=1"
 
 
 def notify(environment: Mapping[str, str], message: bytes) -> None:
-    """Tell the supervisor; nothing happens where there is none.
-
-    :raises OSError: it cannot be told.
-    """
+    """Tell the supervisor; nothing happens where there is none."""
     path = environment.get("NOTIFY_SOCKET")
     if not path:
         return
     address = "\0" + path[1:] if path.startswith("@") else path
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
-        sending.sendto(message, socket.MSG_DONTWAIT, address)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+            sending.sendto(message, socket.MSG_DONTWAIT, address)
+    except OSError as error:
+        _log.warn("NOTIFY_SOCKET cannot be told anything: {error}", error=str(error))

@@ -42,8 +42,10 @@ class Tracing:
         :param reactor: Twisted's, with time and threads.
         """
         self.current = CurrentTracer()
+        self.spans_exported = 0
+        """How many a collector has taken, since the start."""
         self.spans_lost = 0
-        """How many no collector has taken, since the start."""
+        """How many none has taken."""
         self._reactor = reactor
         self._settings: TracingSettings | None = None
         self._pipeline: Pipeline | None = None
@@ -116,6 +118,9 @@ class Tracing:
     def _end(self) -> Pipeline | None:
         self.current.tracer = None
         pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            # Nobody asks it again.
+            self.spans_lost += pipeline.dropped
         return pipeline
 
     def batch_ended(self, endpoint: str, spans: int, complaint: str | None) -> None:
@@ -124,7 +129,11 @@ class Tracing:
         :param endpoint: as people may read it.
         :param complaint: why they are lost; None where they are not.
         """
-        pipeline, lost = self._pipeline, 0 if complaint is None else spans
+        pipeline, lost = self._pipeline, 0
+        if complaint is None:
+            self.spans_exported += spans
+        else:
+            lost = spans
         if pipeline is not None:
             lost += pipeline.dropped
             pipeline.dropped = 0

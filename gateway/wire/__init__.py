@@ -9,7 +9,8 @@ The client's side:
 - `exchanging` – what the floor above is asked: to take a request, and to answer it.
 - `request_parsing` – bytes to heads and bodies, a message at a time; every bound on size.
 - `repeated_head` – a head that its client sends again and again, understood once.
-- `request_judging` – which heads are served, which are refused, and with what.
+- `request_judging` – which heads are served, and which are refused.
+- `request_refusals` – what is said of requests that cannot be taken.
 - `answering` – an answer on its way out, and whether it keeps its word about its length.
 - `client_names` – the names in a client's certificate.
 - `responses` – the bytes of an answer's head.

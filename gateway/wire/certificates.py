@@ -7,7 +7,7 @@ A chain is judged by OpenSSL (`verdicts`), the names in a certificate by service
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
 from OpenSSL import SSL
@@ -20,6 +20,8 @@ from service_identity.hazmat import (
     IPAddressPattern,
     verify_service_identity,
 )
+
+from gateway.messages import is_address
 
 _SHOWN = 120
 """Characters of one text from a certificate that are shown."""
@@ -175,7 +177,7 @@ def _spelled(name: x509.GeneralName) -> str | None:
     text = str(name.value)
     if isinstance(name, x509.IPAddress):
         return text
-    if _is_address(text):
+    if is_address(text):
         return None
     if isinstance(name, x509.UniformResourceIdentifier):
         return text if ":" in text else None
@@ -185,14 +187,6 @@ def _spelled(name: x509.GeneralName) -> str | None:
     if isinstance(name, x509.DNSName):
         return text.lower() if not {":", "@"} & set(text) else None
     return None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def shown(text: str) -> str:

@@ -15,6 +15,7 @@ from ipaddress import AddressValueError, IPv6Address
 from gateway.errors import GatewayError
 from gateway.messages import Headers, RequestHead, combined_values
 from gateway.wire.limits import DownstreamLimits
+from gateway.wire.request_refusals import body_too_large, malformed, unknown_coding
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 """What is served; everything else is 405."""
@@ -35,11 +36,6 @@ _ABSOLUTE = re.compile(rb"(https?)://([^/?]*)([^?]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"((?:[a-z0-9_-]+\.)*[a-z0-9_-]+\.?|\[[0-9a-f:.]+\])(?::([0-9]{0,5}))?")
 _HIDDEN = re.compile(rb"%(?:2f|5c|00)|%(?![0-9a-f]{2})|\\")
 """Slashes, backslashes and NULs in disguise, and what is no escape at all."""
-
-
-def malformed(sentence: str) -> GatewayError:
-    """The refusal of something that is not a valid request."""
-    return GatewayError("malformed_request", sentence)
 
 
 def judge(
@@ -185,13 +181,3 @@ def _judge_framing(lines: dict[bytes, bytes], limits: DownstreamLimits, old: boo
     if length > limits.body_bytes:
         raise body_too_large(limits.body_bytes)
     return length
-
-
-def unknown_coding() -> GatewayError:
-    """The refusal of a transfer coding that nobody here can undo (RFC 9112 §6.1)."""
-    return GatewayError("unknown_transfer_coding", "The only transfer coding that is understood is chunked.")
-
-
-def body_too_large(limit: int) -> GatewayError:
-    """The refusal of a body, as soon as its size is known."""
-    return GatewayError("body_too_large", f"The body is larger than {limit} bytes.")

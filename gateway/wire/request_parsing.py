@@ -12,20 +12,23 @@ Nothing of the floor above runs inside llhttp's callbacks: they only collect.
 
 from __future__ import annotations
 
-import re
-
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from gateway.errors import GatewayError
 from gateway.messages import Headers, RequestHead
 from gateway.wire.limits import CHUNK_OVERHEAD_BYTES, TRAILER_BYTES, DownstreamLimits
 from gateway.wire.repeated_head import RepeatedHead, repeatable
-from gateway.wire.request_judging import body_too_large, judge, malformed, unknown_coding
+from gateway.wire.request_judging import judge
+from gateway.wire.request_refusals import (
+    body_too_large,
+    head_too_long,
+    malformed,
+    malformed_request_line,
+    unreadable_head,
+)
 from gateway.wire.responses import CHUNKED, length_line
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CR = 0x0D
-_OTHER_VERSION = re.compile(rb"[A-Z]+ [^ \r\n]+(?: [A-Z]+/[0-9]|\r\n)")
 
 
 class RequestParser:
@@ -138,14 +141,14 @@ class RequestParser:
             upgrade = True
         except HttpParserError as error:
             self.asks_for_no_body = raw.startswith(b"HEAD ")
-            raise _head_refused(raw, str(error)) from error
+            raise unreadable_head(raw, str(error)) from error
         if len(raw) > limits.head_bytes:
             self.asks_for_no_body = raw.startswith(b"HEAD ")
-            raise _head_too_long(raw, limits.head_bytes)
+            raise head_too_long(raw, limits.head_bytes)
         if not self._head_complete:
             if end < 4:
                 return None
-            raise _head_refused(raw, "an empty line, and no head before it")  # HTTP/2's preface
+            raise unreadable_head(raw, "an empty line, and no head before it")  # HTTP/2's preface
         head = self._take_head(raw, limits)
         self._repeated = None
         if upgrade:
@@ -234,7 +237,7 @@ class RequestParser:
             self.old = True
             self.keep_alive = False
         else:
-            raise _request_line_refused(raw)
+            raise malformed_request_line(raw)
         head = judge(method, target, headers, limits, old=self.old)
         self._counted = False
         self.remaining = head.body_length
@@ -309,28 +312,3 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         self.complete = True
-
-
-def _head_refused(raw: bytes, reason: str) -> GatewayError:
-    """What to say of a head that llhttp gave up on."""
-    if raw.startswith(b"\x16"):
-        return malformed("This port speaks plain HTTP, and the client began a TLS handshake.")
-    if raw.startswith(b"PRI * "):
-        return GatewayError("unsupported_version", "HTTP/2 is not spoken here; use HTTP/1.1.")
-    if reason.startswith("Invalid HTTP version"):
-        return _request_line_refused(raw)
-    if "Transfer-Encoding` header value" in reason or "invalid `Transfer-Encoding`" in reason:
-        return unknown_coding()
-    return malformed(f"The request is not valid HTTP/1.1: {reason}.")
-
-
-def _request_line_refused(raw: bytes) -> GatewayError:
-    if _OTHER_VERSION.match(raw):
-        return GatewayError("unsupported_version", "The HTTP versions that are served are 1.0 and 1.1.")
-    return malformed("The request line is not a method, one space, a target, one space and a version.")
-
-
-def _head_too_long(raw: bytes, limit: int) -> GatewayError:
-    if b"\r\n" not in raw[: limit + 2]:
-        return GatewayError("target_too_long", f"The request line is longer than {limit} bytes.")
-    return GatewayError("headers_too_large", f"Request line and headers are longer than {limit} bytes.")

@@ -118,7 +118,7 @@ class TlsFilesReader:
             path=str(files.certificate),
             until=load_pem_x509_certificate(certificate.data).not_valid_after_utc,
         )
-        if _is_public(files.private_key):
+        if is_public(files.private_key):
             self._log.warn("every user of this machine can read {path}", path=str(files.private_key))
         return context
 
@@ -131,7 +131,8 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _is_public(path: Path) -> bool:
+def is_public(path: Path) -> bool:
+    """Tell whether every user of this machine can read a file."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
     except OSError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tests.deploy.expressions import HERE
 from tests.deploy.grafana import Variable, dashboard
+from tests.deploy.row_of_opentelemetry import OPENTELEMETRY
 from tests.deploy.rows_of_requests import AT_A_GLANCE, LATENCY, TOKENS_AND_COST, TRAFFIC
-from tests.deploy.rows_of_the_gateway import CONFIGURATION, CONNECTIONS, PROCESS, PROVIDERS
+from tests.deploy.rows_of_the_gateway import CONFIGURATION, CONNECTIONS, PROCESS, PROVIDERS, WATCHING
 
 VARIABLES = (
     Variable("job", "Job", "label_values(llmgateway_build_info, job)"),
@@ -26,6 +27,6 @@ DASHBOARD = dashboard(
     VARIABLES,
     (
         *(AT_A_GLANCE, TRAFFIC, LATENCY, PROVIDERS, TOKENS_AND_COST),
-        *(CONFIGURATION, CONNECTIONS, PROCESS),
+        *(CONFIGURATION, CONNECTIONS, WATCHING, PROCESS, OPENTELEMETRY),
     ),
 )

@@ -24,6 +24,11 @@ def rate(metric: str, by: str = "", where: str = ASKED) -> str:
     return f"sum{f' by ({by})' if by else ''} (rate(llmgateway_{metric}{{{where}}}[$__rate_interval]))"
 
 
+def rise(metric: str, by: str) -> str:
+    """How many from one point of a curve to the next, at these gateways."""
+    return f"sum by ({by}) (increase(llmgateway_{metric}{{{HERE}}}[$__rate_interval]))"
+
+
 def within(metric: str, by: str, where: str = ASKED) -> str:
     """How many in the time that is shown."""
     return f"sum by ({by}) (increase(llmgateway_{metric}{{{where}}}[$__range]))"

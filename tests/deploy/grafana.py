@@ -57,6 +57,8 @@ class Row:
 
     title: str
     panels: Sequence[Panel]
+    collapsed: bool = False
+    """Only the heading is seen, and nothing is asked for the panels, until somebody opens it."""
 
 
 @frozen
@@ -97,22 +99,36 @@ def dashboard(
 
 
 def _laid_out(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """Every panel with its number and its place; those of a row stand beside one another as long as there is room."""
+    """Every panel with its number and its place."""
     number, top = 0, 0
     for row in rows:
         number += 1
         place = {"h": 1, "w": COLUMNS, "x": 0, "y": top}
+        within: list[dict[str, Any]] = []
         yield {
-            "collapsed": False, "gridPos": place, "id": number, "panels": [], "title": row.title, "type": "row",
+            "collapsed": row.collapsed, "gridPos": place, "id": number, "panels": within, "title": row.title,
+            "type": "row",
         }  # fmt: skip
-        top, left, height = top + 1, 0, 0
-        for panel in row.panels:
-            number += 1
-            if left + panel.width > COLUMNS:
-                top, left, height = top + height, 0, 0
-            yield _panel(panel, number, {"h": panel.height, "w": panel.width, "x": left, "y": top})
-            left, height = left + panel.width, max(height, panel.height)
-        top += height
+        panels = list(_beside_one_another(row.panels, number, top + 1))
+        number += len(panels)
+        if row.collapsed:
+            # They hang on their row, and take their place when it is opened: everything below moves down then.
+            within += panels
+            top += 1
+        else:
+            yield from panels
+            top = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
+
+
+def _beside_one_another(panels: Sequence[Panel], number: int, top: int) -> Iterator[dict[str, Any]]:
+    """Panels in lines of full width; the first has the next number."""
+    left, height = 0, 0
+    for panel in panels:
+        number += 1
+        if left + panel.width > COLUMNS:
+            top, left, height = top + height, 0, 0
+        yield _panel(panel, number, {"h": panel.height, "w": panel.width, "x": left, "y": top})
+        left, height = left + panel.width, max(height, panel.height)
 
 
 def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
@@ -163,7 +179,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
             }
         case "state-timeline":
             defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0}
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+            legend = {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True}
             written["options"] = {
                 "legend": legend,
                 "mergeValues": True,

@@ -10,6 +10,7 @@ from tests.deploy.expressions import (
     gauge,
     percentile,
     rate,
+    rise,
 )
 from tests.deploy.grafana import BAD, GOOD, POOR, Panel, Query, Row
 
@@ -128,10 +129,7 @@ CONFIGURATION = Row(
             "Changes, and age of what runs",
             "short",
             [
-                Query(
-                    f"sum by (result) (increase(llmgateway_config_reloads_total{{{HERE}}}[$__rate_interval]))",
-                    "{{result}}",
-                ),
+                Query(rise("config_reloads_total", "result"), "{{result}}"),
                 Query(
                     "min by (tenant) (time() - "
                     f'llmgateway_config_last_reload_timestamp_seconds{{{HERE},tenant=~"$tenant"}}) / 3600',
@@ -174,23 +172,45 @@ CONNECTIONS = Row(
                 ),
                 Query(rate("upstream_connections_opened_total", "provider", PROVIDER), "to {{provider}}"),
             ],
+            width=12,
         ),
         Panel(
             "TLS handshakes",
             "cps",
             [Query(rate("tls_handshakes_total", "side, result", HERE), "{{side}} {{result}}")],
             "Upstream and refused: a provider's certificate is not believed.",
+            width=12,
         ),
+    ],
+)
+
+WATCHING = Row(
+    "Logs, traces and the admin port",
+    [
         Panel(
-            "Lost lines of the access log",
+            "Lost lines",
             "short",
             [
-                Query(
-                    "sum by (instance) "
-                    f"(increase(llmgateway_access_log_lines_dropped_total{{{HERE}}}[$__rate_interval]))",
-                    "{{instance}}",
-                )
+                Query(rise("access_log_lines_dropped_total", "instance"), "access log {{instance}}"),
+                Query(rise("capture_log_lines_dropped_total", "instance"), "capture log {{instance}}"),
             ],
+            "A full disk, or a reader that is too slow or gone: the gateway's own log says which.",
+        ),
+        Panel(
+            "Spans",
+            "cps",
+            [
+                Query(rate("spans_exported_total", "instance", HERE), "exported {{instance}}"),
+                Query(rate("spans_lost_total", "instance", HERE), "lost {{instance}}"),
+            ],
+            "What the tracing collector has taken, and what not.",
+        ),
+        Panel(
+            "Refused at the admin port",
+            "short",
+            [Query(rise("admin_refusals_total", "reason"), "{{reason}}")],
+            "Many with wrong_token are somebody who guesses: the gateway's own log names the addresses.",
+            stacked=True,
         ),
     ],
 )

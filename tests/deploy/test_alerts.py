@@ -91,6 +91,18 @@ def dropped(values: str) -> Series:
     return {series("llmgateway_access_log_lines_dropped_total"): values}
 
 
+def not_captured(values: str) -> Series:
+    return {series("llmgateway_capture_log_lines_dropped_total"): values}
+
+
+def spans_lost(values: str) -> Series:
+    return {series("llmgateway_spans_lost_total"): values}
+
+
+def refused(values: str, reason: str = "wrong_token") -> Series:
+    return {series("llmgateway_admin_refusals_total", reason=reason): values}
+
+
 def cost(values: str) -> Series:
     return {series("llmgateway_cost_total", tenant="acme", currency="EUR", model="m"): values}
 
@@ -232,6 +244,13 @@ CASES = (
     Case("LLMGatewayTenantWithoutConfig", "last good", reload("0x30", "9x30"), "10m", False),
     Case("LLMGatewayAccessLogDropping", "one", dropped("0x5 1x20"), "7m", True),
     Case("LLMGatewayAccessLogDropping", "one, long ago", dropped("0x5 1x20"), "15m", False),
+    Case("LLMGatewayCaptureLogDropping", "one", not_captured("0x5 1x20"), "7m", True),
+    Case("LLMGatewayCaptureLogDropping", "one, long ago", not_captured("0x5 1x20"), "15m", False),
+    Case("LLMGatewaySpansLost", "again and again", spans_lost("0x5 0+3x30"), "20m", True),
+    Case("LLMGatewaySpansLost", "as the collector starts anew", spans_lost("0x5 0+300x2 600x30"), "18m", False),
+    Case("LLMGatewayAdminTokenGuessed", "one after the other", refused("0x5 0+12x30"), "15m", True),
+    Case("LLMGatewayAdminTokenGuessed", "a script with an old token", refused("0+4x60"), "30m", False),
+    Case("LLMGatewayAdminTokenGuessed", "none at all", refused("0+100x60", "no_token"), "30m", False),
     Case("LLMGatewayLoopLagging", "a tenth", lags("0+216x30", "0+240x30"), "15m", True),
     Case("LLMGatewayLoopLagging", "one in a hundred", lags("0+238x30", "0+240x30"), "15m", False),
     Case("LLMGatewayCostSpike", "five times", cost("0+10x288 2880+50x18"), "2980m", True, "10m"),

@@ -5,20 +5,13 @@ from __future__ import annotations
 from gateway.dialects.table import DIALECTS
 from gateway.messages import Destination, PoolLimits, Secret, Timeouts, TlsSettings
 from gateway.policy.breaking import OutlierDetection
+from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.conditions import Condition, Match
 from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.tables import (
-    Backend,
-    BreakerName,
-    Condition,
-    GatewaySettings,
-    Match,
-    ProviderKey,
-    RouteTable,
-    RuleTable,
-    SeriesLabels,
-    Snapshot,
-    TenantTable,
-)
+from gateway.snapshot.settings import GatewaySettings
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import BreakerName, SeriesLabels
+from gateway.snapshot.tables import RouteTable, RuleTable, TenantTable
 
 CANARY = "sk-canary-1234567890"
 """Whoever finds this text has found a leak."""

@@ -12,8 +12,10 @@ from gateway.resources import Resources, SourceFile, read
 from gateway.resources.file_reading import FileReading
 from gateway.resources.reading import NO_READINGS
 from gateway.snapshot.adopting import adopt
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.generations import Generation
-from gateway.snapshot.tables import Backend, RouteTable, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.tables import RouteTable
 from gateway.snapshot.written import Surroundings
 
 ROOT = "istio-system"

@@ -20,7 +20,7 @@ from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.generations import Generation
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.capture_log import CaptureLog, CaptureRecord
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.exchange_record import ExchangeNames, ExchangeRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import CurrentTracer
 from gateway.wire.limits import SWEEP_SECONDS, DownstreamLimits
@@ -39,9 +39,11 @@ class Records(AccessLog):
     """An access log that keeps its records."""
 
     def __init__(self) -> None:
+        self.names: list[ExchangeNames] = []
         self.records: list[ExchangeRecord] = []
 
-    def write(self, record: ExchangeRecord) -> None:
+    def write(self, names: ExchangeNames, record: ExchangeRecord) -> None:
+        self.names.append(names)
         self.records.append(record)
 
 
@@ -182,8 +184,13 @@ class House:
         return self.network.providers[-1]
 
     @property
+    def names(self) -> ExchangeNames:
+        """Who asked whom, by the last line of the access log."""
+        return self.access_log.names[-1]
+
+    @property
     def record(self) -> ExchangeRecord:
-        """The last line of the access log."""
+        """What came of it, by the last line of the access log."""
         return self.access_log.records[-1]
 
     @property

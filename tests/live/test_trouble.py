@@ -5,7 +5,8 @@ from __future__ import annotations
 from gateway.live import Live
 from gateway.live.standing import BreakerStanding
 from gateway.policy.breaking import Outcome
-from gateway.snapshot.tables import Backend, Snapshot
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.snapshot import Snapshot
 from tests.fakes.conf import backend, provider, snapshot_of
 
 POOL = """

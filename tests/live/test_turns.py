@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.live.turns import Turns
-from gateway.snapshot.tables import RuleTable, TurnsKey
+from gateway.snapshot.stable_names import TurnsKey
+from gateway.snapshot.tables import RuleTable
 from tests.fakes.conf import provider, route, route_table, snapshot_of
 
 

@@ -98,7 +98,7 @@ class PursuitTestCase(ConversationTestCase):
         self.assertEqual(status, b"HTTP/1.1 200 OK")
         self.assertEqual(headers[b"x-llmgateway-backend"], by.encode())
         self.assertEqual(headers[b"x-llmgateway-attempts"], b"%d" % attempts)
-        self.assertEqual((house.record.provider, house.record.attempts), (by, attempts))
+        self.assertEqual((house.names.provider, house.record.attempts), (by, attempts))
         self.assertEqual(house.counted, {("200", "ok"): 1})
 
     def tried(self, house: House) -> list[tuple[str, str]]:

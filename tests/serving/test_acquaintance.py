@@ -46,7 +46,7 @@ class AcquaintanceTests(ConversationTestCase):
         for own in (b"x-request-id", b"content-length"):
             self.assertNotEqual(first.pop(own), second.pop(own))
         self.assertEqual(first, second)
-        self.assertEqual(house.record.rule, "web")
+        self.assertEqual(house.names.rule, "web")
 
     def test_another_head_is_read(self) -> None:
         house, client = self.open(CONF + route("demo", BY_HEADER))
@@ -54,13 +54,13 @@ class AcquaintanceTests(ConversationTestCase):
             sent = self.asks(house, client, post(HELLO, head))
             name, _, value = head.lower().partition(b": ")
             self.assertEqual(sent[name], value)
-            self.assertEqual(house.record.rule, rule)
+            self.assertEqual(house.names.rule, rule)
 
     def test_a_rule_that_depends_on_the_body_is_looked_for_each_time(self) -> None:
         house, client = self.open(CONF + route("demo", BY_MODEL))
         for model, rule in ((b"small", "small"), (b"large", "rest"), (b"small", "small")):
             self.asks(house, client, post(b'{"model":"%b","messages":[]}' % model))
-            self.assertEqual(house.record.rule, rule)
+            self.assertEqual(house.names.rule, rule)
 
     def test_a_new_configuration_is_looked_at(self) -> None:
         house, client = self.open(CONF + route("demo", BY_HEADER))
@@ -70,7 +70,7 @@ class AcquaintanceTests(ConversationTestCase):
             CONF.replace("sk-one", "sk-two") + route("demo", BY_HEADER.replace("name: web", "name: new"))
         )
         self.assertEqual(self.asks(house, client, post(HELLO, WEB))[b"authorization"], b"Bearer sk-two")
-        self.assertEqual(house.record.rule, "new")
+        self.assertEqual(house.names.rule, "new")
         house.reads(CONF + route("demo", BY_HEADER, host="elsewhere"))
         self.assertEqual(error(client.sends(post(HELLO, WEB)))["code"], "no_route")
 

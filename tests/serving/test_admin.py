@@ -26,6 +26,7 @@ from gateway.serving import admin
 from gateway.serving.admin import AdminFactory
 from gateway.serving.admin_access import SIGNED_IN_SECONDS, AdminAccess
 from gateway.serving.admin_pages import AdminPages
+from gateway.serving.admin_refusals import FORGET_SECONDS, AdminRefusals
 from gateway.serving.explanation import Decision, Explanation
 from gateway.serving.local_names import host_name, is_local_name
 from gateway.serving.questions import Question
@@ -136,6 +137,7 @@ class AdminTestCase(SynchronousTestCase):
         self.page = FakePage()
         self.clock = Clock()
         access = AdminAccess(self.token, self.clock.seconds)
+        self.refusals = AdminRefusals(self.clock, self.clock.seconds)
         self.pages = AdminPages(
             self.state,
             self.inquiries,
@@ -143,6 +145,7 @@ class AdminTestCase(SynchronousTestCase):
             self.threads.run,
             self.page,
             access,
+            self.refusals,
             ["admin.example.com"],
         )
         self.factory = AdminFactory(self.pages, Clock())
@@ -251,6 +254,8 @@ class PagesTests(AdminTestCase):
             answer = self.ask(path)
             self.assertEqual(answer.status, 404, path)
             self.assertNotIn(b"tenants", answer.body)
+            for there in ("/metrics", "/healthz", "/readyz", "/config", "/explain", "/check"):
+                self.assertIn(there.encode(), answer.body)
 
     def test_pages_can_only_be_read(self) -> None:
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
@@ -587,6 +592,7 @@ class TokenTests(AdminTestCase):
         self.assertEqual(self.bearing(TOKEN, scheme="bearer"), 200)
         for wrong in ("", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\xe4" * 20):
             self.assertEqual(self.bearing(wrong), 401, wrong)
+            self.clock.advance(FORGET_SECONDS)
         self.assertEqual(self.bearing(TOKEN, scheme="Basic"), 401)
 
     def test_a_strange_host_is_refused_before_the_token_is_looked_at(self) -> None:
@@ -647,6 +653,7 @@ class TokenTests(AdminTestCase):
             self.assertEqual(answer.status, 403, form)
             self.assertNotIn("set-cookie", answer.headers)
             self.assertIn(b"not the token", answer.body)
+            self.clock.advance(FORGET_SECONDS)
 
     def test_a_form_of_another_site(self) -> None:
         strange = self.fill_in("/login", f"token={TOKEN}", "Origin: http://example.net\r\n")

@@ -83,7 +83,7 @@ class ProviderDiesTests(ConversationTestCase):
             },
         )
         self.assertEqual(house.counted, {("502", "provider_failed"): 1})
-        self.assertEqual((house.record.error, house.record.provider), ("provider_reset", "a"))
+        self.assertEqual((house.record.error, house.names.provider), ("provider_reset", "a"))
         self.assertFalse(client.is_closed)
 
     def test_no_connection_can_be_made(self) -> None:

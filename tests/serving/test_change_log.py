@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.serving.change_log import ChangeLog
 from gateway.serving.status import reload_result
 from gateway.snapshot.generations import Generation
-from tests.fakes.conf import KEYED, adopt_conf, provider, tenant
+from tests.fakes.conf import KEYED, adopt_conf, gateway, provider, tenant
 
 BROKEN = "kind: ["
 WARNED = provider("w", f"{KEYED}\nendpoint: {{tls: {{insecureSkipVerify: true}}}}")
@@ -33,7 +33,7 @@ class ChangeLogTests(SynchronousTestCase):
     def test_a_start_is_one_line_however_much_there_is(self) -> None:
         self.assertEqual(
             self.tell(adopt_conf({"acme/p.yaml": provider("a")})),
-            ["configuration applied, hosts served: 1, tenants: 2"],
+            ["configuration applied, hosts served: 1, tenants: 1"],
         )
 
     def test_differences_are_one_line(self) -> None:
@@ -41,9 +41,10 @@ class ChangeLogTests(SynchronousTestCase):
         self.tell(first)
         (line,) = self.tell(adopt_conf({"acme/p.yaml": provider("a") + provider("c")}, first))
         self.assertEqual(
-            line, "configuration applied, hosts served: 2, tenants: 2; acme: provider c added; beta: removed"
+            line, "configuration applied, hosts served: 2, tenants: 1; acme: provider c added; beta: removed"
         )
         (event,) = self.events
+        self.assertEqual(event["words"], "acme: provider c added; beta: removed")
         self.assertEqual(
             event["changes"],
             [
@@ -68,6 +69,21 @@ class ChangeLogTests(SynchronousTestCase):
         lines = self.tell(adopt_conf({"acme/p.yaml": BROKEN}, first))
         self.assertIn("tenant acme goes on with its last good configuration", lines)
         self.assertTrue(lines[-1].startswith("configuration rejected, hosts served: 1, "), lines)
+
+    def test_a_gateway_document_that_cannot_be_used(self) -> None:
+        good, bad = gateway("limits: {headers: 7}"), gateway("limits: {headers: many}")
+        first = adopt_conf({"g.yaml": good, "acme/p.yaml": provider("a")})
+        self.tell(first)
+        lines = self.tell(adopt_conf({"g.yaml": bad, "acme/p.yaml": provider("a")}, first))
+        self.assertEqual(
+            lines[1:],
+            [
+                "the Gateway document cannot be used, and keeps its last good settings",
+                "configuration partly applied, hosts served: 1, tenants: 1; Gateway: keeps its last good settings",
+            ],
+        )
+        at_the_start = self.tell(adopt_conf({"g.yaml": bad}))
+        self.assertIn("the Gateway document cannot be used, so nothing of it is set", at_the_start)
 
     def test_a_tenant_that_has_lost_its_clients(self) -> None:
         clients = tenant("acme", "clients: []")

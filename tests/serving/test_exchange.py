@@ -60,12 +60,12 @@ class PlainTests(ConversationTestCase):
         self.assertEqual(house.number("llmgateway_tokens_total", type="input", **labels), 5)
         self.assertEqual(house.number("llmgateway_tokens_total", type="output", **labels), 2)
         self.assertEqual(house.number("llmgateway_request_duration_seconds_sum", **labels), 0.5)
-        record = house.record
+        names, record = house.names, house.record
         self.assertEqual(
-            (record.tenant, record.route, record.rule, record.provider, record.provider_host),
+            (names.tenant, names.route, names.rule, names.provider, names.provider_host),
             ("default", "demo", "all", "a", "a.example"),
         )
-        self.assertEqual((record.method, record.path, record.host), ("POST", "/v1/chat/completions", "demo"))
+        self.assertEqual((names.method, names.path, names.host), ("POST", "/v1/chat/completions", "demo"))
         self.assertEqual((record.code, record.outcome, record.error), (200, "ok", ""))
         self.assertEqual(
             (record.asked_model, record.sent_model, record.answered_model), ("asked", "plain", "answered-1")
@@ -76,6 +76,15 @@ class PlainTests(ConversationTestCase):
         self.assertEqual(record.bytes_in, len(json.dumps({**HELLO, "model": "asked"})))
         self.assertEqual(record.bytes_out, len(json.dumps(CHAT)))
         self.assertEqual((record.attempts, record.stream), (1, False))
+
+    def test_what_repeats_is_named_once(self) -> None:
+        house, client = self.open()
+        for body, path in (({"model": "one"}, b"/"), ({"model": "two"}, b"/"), ({}, b"/other")):
+            client.sends(post({**HELLO, **body}, path=path))
+            house.provider.answers(ANSWER)
+        first, second, third = house.access_log.names
+        self.assertIs(first, second)
+        self.assertIsNot(first, third)
 
     def test_both_connections_are_kept(self) -> None:
         house, client = self.open()
@@ -278,7 +287,7 @@ class TimeoutTests(ConversationTestCase):
         self.assertTrue(received.startswith(b"HTTP/1.1 408 "))
         self.assertEqual(error(received)["code"], "request_timeout")
         self.assertEqual(house.counted, {("408", "client_error"): 1})
-        self.assertEqual((house.record.route, house.record.provider), ("demo", ""))
+        self.assertEqual((house.names.route, house.names.provider), ("demo", ""))
 
 
 class SlowClientTests(ConversationTestCase):

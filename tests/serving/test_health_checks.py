@@ -15,9 +15,9 @@ from gateway.policy.breaking import Open
 from gateway.serving.health_check import READ_BYTES
 from gateway.serving.health_checks import HealthChecks
 from gateway.serving.surroundings import Surroundings
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.generations import Generation
-from gateway.snapshot.tables import Backend
 from gateway.telemetry.metrics import Metrics
 from gateway.wire.limits import SWEEP_SECONDS
 from gateway.wire.pools import Pools

@@ -27,7 +27,7 @@ class ModelsTests(ConversationTestCase):
         self.assertEqual([each["id"] for each in json.loads(body)["data"]], ["plain"])
         self.assertEqual(house.network.providers, [])
         self.assertEqual(house.counted, {("200", "ok"): 1})
-        self.assertEqual((house.record.route, house.record.rule, house.record.provider), ("demo", "", ""))
+        self.assertEqual((house.names.route, house.names.rule, house.names.provider), ("demo", "", ""))
 
     def test_one(self) -> None:
         _, client = self.open()

@@ -323,7 +323,7 @@ class NobodyAnswersTests(PursuitTestCase):
     def test_who_answered_says_more_than_who_did_not(self) -> None:
         house, client = self.all_fail([error_answer(503, message="a"), None])
         self.assertEqual(error(client.received())["message"], "a")
-        self.assertEqual(house.record.provider, "a")
+        self.assertEqual(house.names.provider, "a")
 
     def test_our_own_error_of_the_most_telling_attempt(self) -> None:
         house, client = self.client_of(failing("retries: {attempts: 1}"))
@@ -438,6 +438,7 @@ class BreakerTests(PursuitTestCase):
         self.assertTrue(received.startswith(b"HTTP/1.1 503 "))
         self.assertEqual(error(received)["code"], "no_backend_available")
         self.assertEqual(parts(received)[1][b"retry-after"], b"5")
+        self.assertEqual(parts(received)[1][b"x-llmgateway-attempts"], b"0")
         self.assertEqual(house.counted[("503", "gateway_error")], 1)
 
     def test_all_open_and_the_least_bad_is_wanted(self) -> None:
@@ -579,6 +580,29 @@ class HeadersTests(PursuitTestCase):
             house.provider.answers(answered)
             self.assertNotIn(b"x-llmgateway-attempts", client.received())
             self.assertEqual(house.record.attempts, 1)
+
+    def test_an_error_of_our_own_tells_how_often_somebody_was_asked(self) -> None:
+        for more, told in (("", b"4"), (gateway("attemptHeaders: false"), None)):
+            house, client = self.client_of(failing("retries: {attempts: 2, backoff: {base: 1ms}}") + more)
+            for _ in range(4):
+                house.provider.resets()
+                house.clock.advance(1)
+            status, headers, _ = parts(client.received())
+            self.assertEqual(status, b"HTTP/1.1 502 Bad Gateway")
+            self.assertEqual(headers.get(b"x-llmgateway-attempts"), told)
+            self.assertNotIn(b"x-llmgateway-backend", headers)
+            self.assertEqual(house.record.attempts, 4)
+
+    def test_so_does_one_for_want_of_time(self) -> None:
+        house, client = self.client_of(failing("timeouts: {request: 1s}"))
+        house.clock.advance(2)
+        status, headers, _ = parts(client.received())
+        self.assertEqual((status, headers[b"x-llmgateway-attempts"]), (b"HTTP/1.1 504 Gateway Timeout", b"1"))
+
+    def test_what_was_refused_before_anybody_was_chosen_tells_nothing_of_it(self) -> None:
+        _, client = self.open(failing())
+        status, headers, _ = parts(client.sends(post(HELLO, host=b"nobody")))
+        self.assertEqual((status, b"x-llmgateway-attempts" in headers), (b"HTTP/1.1 404 Not Found", False))
 
 
 class UploadTests(PursuitTestCase):

@@ -74,10 +74,10 @@ class RecognitionTests(ConversationTestCase):
         ((asked, sent),) = ((each, data) for each in house.network.providers if (data := each.received()))
         asked.answers(ANSWER)
         self.assertTrue(client.received().startswith(b"HTTP/1.1 200 "))
-        owner = house.record.tenant
+        owner = house.names.tenant
         self.assertEqual(parts(sent)[1][b"authorization"], f"Bearer provider-key-of-{owner}".encode())
         self.assertEqual(asked.connection.destination.owner, owner)
-        return house.record.tenant, house.record.client, house.record.rule
+        return house.names.tenant, house.names.client, house.names.rule
 
     def test_by_key_in_every_header_that_sdks_use(self) -> None:
         house, client = self.open(FILES)
@@ -155,7 +155,7 @@ class RecognitionTests(ConversationTestCase):
                     "code": "host_not_allowed",
                 },
             )
-            self.assertEqual((house.record.tenant, house.record.client), ("acme", "ci"))
+            self.assertEqual((house.names.tenant, house.names.client), ("acme", "ci"))
         self.assertEqual(
             house.number("llmgateway_requests_total", tenant="acme", client="ci", route="", code="403"), 3
         )
@@ -176,7 +176,7 @@ class RecognitionTests(ConversationTestCase):
         received = client.sends(post(HELLO, bearer(CI)))
         self.assertTrue(received.startswith(b"HTTP/1.1 503 "))
         self.assertEqual(error(received)["code"], "host_misconfigured")
-        self.assertEqual((house.record.tenant, house.record.client), ("acme", "ci"))
+        self.assertEqual((house.names.tenant, house.names.client), ("acme", "ci"))
 
     def test_without_any_tenant_document_an_unknown_host_is_404(self) -> None:
         _, client = self.open({"open.yaml": FILES["open.yaml"]})
@@ -186,7 +186,7 @@ class RecognitionTests(ConversationTestCase):
         house, client = self.open(FILES)
         self.assertTrue(client.sends(get(b"/v1/models")).startswith(b"HTTP/1.1 401 "))
         self.assertTrue(client.sends(get(b"/v1/models", bearer(WEB))).startswith(b"HTTP/1.1 200 "))
-        self.assertEqual((house.record.tenant, house.record.client), ("acme", "web"))
+        self.assertEqual((house.names.tenant, house.names.client), ("acme", "web"))
 
 
 class UnknownTests(ConversationTestCase):
@@ -198,7 +198,7 @@ class UnknownTests(ConversationTestCase):
         self.assertEqual(headers[b"x-llmgateway-error-source"], b"gateway")
         self.assertEqual(house.network.providers, [])
         self.assertEqual(house.counted, {("401", "client_error"): 1})
-        self.assertEqual((house.record.tenant, house.record.client, house.record.route), ("", "", ""))
+        self.assertEqual((house.names.tenant, house.names.client, house.names.route), ("", "", ""))
         del headers[b"date"]
         return status + b"%r" % sorted(headers.items()), body
 
@@ -247,7 +247,7 @@ class ConnectionTests(ConversationTestCase):
         client.sends(get(b"/v1/models"))
         known = client.connection.remembered
         assert isinstance(known, Acquaintance)
-        return house.record.client, known.client
+        return house.names.client, known.client
 
     def test_it_is_remembered(self) -> None:
         house = self.house(FILES)
@@ -306,7 +306,7 @@ class IsolationTests(ConversationTestCase):
             (asked,) = (each for each in house.network.providers if each.received())
             asked.answers(ANSWER)
             client.received()
-            told.append((house.record.tenant, house.record.provider))
+            told.append((house.names.tenant, house.names.provider))
         self.assertEqual([provider for tenant, provider in told if tenant == "one"], ["a", "b", "a"])
         self.assertEqual([provider for tenant, provider in told if tenant == "two"], ["a", "b", "a"])
 
@@ -323,4 +323,4 @@ class IsolationTests(ConversationTestCase):
         self.assertEqual(house.provider.connection.destination.owner, "owner")
         self.assertIn(b"authorization: Bearer k-of-owner", house.provider.received())
         house.provider.answers(ANSWER)
-        self.assertEqual((house.record.tenant, house.record.client), ("acme", "ci"))
+        self.assertEqual((house.names.tenant, house.names.client), ("acme", "ci"))

@@ -51,7 +51,7 @@ def test_what_would_change(tmp_path: Path) -> None:
     assert rehearsal.changes == (Change("acme", "changed", ("route demo removed", "provider c added")),)
     assert rehearsal.text().splitlines() == [
         "would change: acme: route demo removed, provider c added",
-        "0 problems; 3 hosts of 3 tenants would be answered for",
+        "0 problems; 3 hosts of 2 tenants would be answered for",
     ]
 
 

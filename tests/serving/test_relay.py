@@ -68,7 +68,7 @@ class ContinuationTestCase(PursuitTestCase):
         text, seen, done, failed = text_of(parts(client.received())[2])
         self.assertEqual((text, done, failed), (WHOLE, True, False))
         self.assertEqual(set(seen), ids)
-        self.assertEqual(house.record.provider, by)
+        self.assertEqual(house.names.provider, by)
         self.assertEqual(house.counted, {("200", "ok"): 1})
         self.assert_nothing_is_left(house)
 
@@ -110,7 +110,7 @@ class FromStartTests(ContinuationTestCase):
         self.assertEqual(usage["llmgateway"], {"attempts": 2, "without_usage": 0})
         record = house.record
         self.assertEqual((record.request_prompt_tokens, record.request_completion_tokens), (17, 7))
-        self.assertEqual((record.provider, record.attempts), ("b", 2))
+        self.assertEqual((house.names.provider, record.attempts), ("b", 2))
 
     def test_every_way_to_break(self) -> None:
         for how in ("reset", "close", "end", "error", "stall"):
@@ -152,7 +152,7 @@ class FromStartTests(ContinuationTestCase):
         house, client = self.broken(self.BEGUN, failing("retries: {attempts: 1}"))
         self.at(house, "b").answers(second("A slow fox."))
         self.assertIn(b"provider_answer_cut", client.received())
-        self.assertEqual((house.record.provider, house.record.answered_model), ("a", "m"))
+        self.assertEqual((house.names.provider, house.record.answered_model), ("a", "m"))
         self.assertEqual(self.tried(house), [("a", "cut"), ("b", "cancelled")])
 
     def test_whoever_broke_it_off_is_asked_again_last_of_all_and_once(self) -> None:
@@ -253,6 +253,34 @@ class FromStartTests(ContinuationTestCase):
                 text_of(parts(client.received())[2]), ("The quick brown fox ", ["first"] * 3, True, False)
             )
             self.assertEqual(self.asked(house), "a")
+
+    def test_it_is_believed_where_all_others_say_something_else(self) -> None:
+        begun = STREAM + b"".join(EVENTS[:3]) + DONE
+        other = STREAM + said("Something ") + said("else.") + DONE
+        once = "retries: {attempts: 1}"
+        for conf, asked in (
+            (failing(), "ba"),
+            (failing(once), "b"),
+            (failing(once, "abc"), "bc"),
+            (failing(more=PREFILLS), "bbaa"),
+        ):
+            house, client = self.client_of(conf, STREAMED)
+            house.provider.answers(begun)
+            for name in asked:
+                self.at(house, name).answers(other)
+                house.waits(2)  # as a third try at one provider does
+            self.assertEqual(sorted(self.asked(house)), sorted("a" + asked))
+            text, _, done, failed = text_of(parts(client.received())[2])
+            self.assertEqual((text, done, failed), ("The quick brown fox ", True, False))
+            self.assertEqual((house.names.provider, house.counted), ("a", {("200", "ok"): 1}))
+            self.assert_nothing_is_left(house)
+
+    def test_and_where_they_do_not_answer(self) -> None:
+        house, client = self.client_of(failing("timeouts: {request: 2s}"), STREAMED)
+        house.provider.answers(STREAM + b"".join(EVENTS[:3]) + DONE)
+        self.asked(house)
+        house.waits(2.25)
+        self.assertEqual(text_of(parts(client.received())[2])[::2], ("The quick brown fox ", True))
 
     def test_a_malformed_event_is_passed_over(self) -> None:
         house, client = self.client_of(failing(), STREAMED)

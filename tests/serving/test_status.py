@@ -82,9 +82,10 @@ def test_config_of_one_tenant() -> None:
     status = Status()
     status.adopted(PARTLY, 1.0)
     whole = shown(status)["tenants"]
-    for name in ("acme", "other", "default"):
+    for name in ("acme", "other"):
         assert shown(status, name) == {"tenants": {name: whole[name]}}
-    assert status.config("nobody") is None
+    for nobody in ("nobody", "default"):
+        assert status.config(nobody) is None
 
 
 class Gateway:

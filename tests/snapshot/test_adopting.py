@@ -87,7 +87,7 @@ class TestLastGood:
         first = adopt_conf({"acme/p.yaml": ACME, "acme/r.yaml": route_to("a"), "other/p.yaml": OTHER})
         second = adopt_conf({"acme/p.yaml": ACME}, first)
         assert hosts(second) == ["a.example"]
-        assert adopt_conf({}, second).snapshot.tenants.keys() == {"default"}
+        assert adopt_conf({}, second).snapshot.tenants.keys() == set()
 
     def test_a_broken_file_that_is_removed_takes_its_tenant_along(self) -> None:
         first = adopt_conf({"acme/p.yaml": ACME})
@@ -175,7 +175,7 @@ class TestGatewayDocument:
     def test_it_keeps_its_last_good(self, broken: str) -> None:
         first = adopt_conf({"gateway.yaml": self.GOOD, "acme/p.yaml": ACME})
         second = adopt_conf({"gateway.yaml": broken, "acme/p.yaml": OTHER}, first)
-        assert second.snapshot.settings.headers == 7
+        assert (second.snapshot.settings.headers, second.gateway_standing) == (7, "last_good")
         assert hosts(second) == ["b.example"]
         assert told(second, "error")
 
@@ -194,8 +194,13 @@ class TestGatewayDocument:
 
     def test_broken_at_the_start_it_is_none(self) -> None:
         generation = adopt_conf({"gateway.yaml": gateway("limits: {headers: many}"), "acme/p.yaml": ACME})
-        assert generation.snapshot.settings.headers is None
+        assert (generation.snapshot.settings.headers, generation.gateway_standing) == (None, "missing")
         assert hosts(generation) == ["a.example"]
+
+    def test_of_two_at_the_start_the_first_counts(self) -> None:
+        generation = adopt_conf({"gateway.yaml": self.GOOD + self.GOOD.replace("7", "8")})
+        assert told(generation, "error")
+        assert (generation.snapshot.settings.headers, generation.gateway_standing) == (7, "current")
 
 
 class TestClashes:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from gateway.messages import Destination, Secret, TlsSettings
-from gateway.snapshot.tables import Backend
+from gateway.snapshot.backends import Backend
+from tests.fakes.canary import BACKEND, CANARY
 from tests.fakes.conf import adopt_conf, backend, provider, route, route_to, snapshot_of, told
 
 VIP = "rules: [{name: vip, backendRefs: [{providerHost: a.example}]}]"
@@ -133,6 +134,17 @@ class TestHead:
             "openAIConfig: {apiKey: sk-12345, headers: {x-token: '123456789012', x-version: '12345678901'}}"
         )
         assert most.secrets == (b"123456789012", b"sk-12345")
+
+    def test_however_a_provider_spells_it(self) -> None:
+        most = of("""openAIConfig: {apiKey: 'sk+123/"=x'}""")
+        assert set(most.secrets) == {
+            b'sk+123/"=x',
+            b'sk+123\\/"=x',
+            b'sk+123/\\"=x',
+            b'sk+123\\/\\"=x',
+            b"sk%2B123%2F%22%3Dx",
+            b"sk%2b123%2f%22%3dx",
+        }
 
     def test_a_key_that_is_no_secret(self) -> None:
         """Local servers want some word; it may stand in `text/event-stream` as well."""
@@ -278,3 +290,8 @@ def test_environment_and_files_fill_in_the_key() -> None:
     )
     assert filled.keys[0].secret == Secret("sk-1")
     assert b"x-more: from-the-file\r\n" in filled.head_lines
+
+
+def test_secrets_of_a_backend_are_not_in_its_repr() -> None:
+    assert CANARY not in repr(BACKEND.headers)
+    assert CANARY not in repr(BACKEND.keys)

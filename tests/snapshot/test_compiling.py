@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.snapshot.tables import GatewaySettings
+from gateway.snapshot.settings import GatewaySettings
 from tests.fakes.conf import (
     KEYED,
     ROOT,
@@ -42,7 +42,7 @@ class TestVisibility:
             "conf.d/conf.yaml:14:38: spec.rules[0].backendRefs[0].providerHost: "
             "no provider has the host secret.example"
         ]
-        assert generation.snapshot.tenants.keys() == {"default", "acme"}
+        assert generation.snapshot.tenants.keys() == {"acme"}
 
     @pytest.mark.parametrize("whom", ["other", "*"])
     def test_an_exported_one(self, whom: str) -> None:
@@ -356,11 +356,19 @@ def test_the_settings_of_the_gateway_document() -> None:
     assert snapshot.settings == GatewaySettings(2048, 4096, 10, 5, 1.0, 2.0, 3.0)
 
 
-def test_an_empty_conf_is_the_default_tenant_without_routes() -> None:
-    snapshot = snapshot_of({})
-    assert list(snapshot.tenants) == ["default"]
+@pytest.mark.parametrize("conf", ["", "# nothing", gateway("limits: {headers: 50}")])
+def test_where_no_tenant_has_written_anything_there_is_none(conf: str) -> None:
+    snapshot = snapshot_of({"conf.yaml": conf} if conf else {})
+    assert list(snapshot.tenants) == []
     assert len(snapshot.anonymous) == 0
     assert snapshot.destinations == {}
+
+
+def test_the_default_tenant_is_there_where_it_has_something_to_answer_with() -> None:
+    assert list(snapshot_of({"acme/p.yaml": provider("a")}).tenants) == ["acme"]
+    assert list(snapshot_of({"p.yaml": provider("a", namespace="acme")}).tenants) == ["acme"]
+    shared = {"acme/p.yaml": provider("a"), "root.yaml": provider("b", namespace=ROOT)}
+    assert list(snapshot_of(shared).tenants) == ["acme", "default"]
 
 
 def test_a_route_in_the_root_namespace_is_an_error() -> None:

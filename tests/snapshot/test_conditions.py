@@ -4,9 +4,7 @@ import pytest
 
 from gateway.resources import RouteMatch, StringMatch
 from gateway.resources.matches import MatchKind
-from gateway.resources.route import StickToClient, StickToHeader
-from gateway.snapshot.conditions import match_of, stickiness_of
-from gateway.snapshot.tables import Stickiness
+from gateway.snapshot.conditions import match_of
 
 
 def holds(kind: MatchKind, expected: str, value: bytes | None) -> bool:
@@ -95,9 +93,3 @@ def test_a_block() -> None:
 )
 def test_a_block_that_asks_only_for_headers(block: RouteMatch, outcome: bool) -> None:
     assert match_of(block).only_headers is outcome
-
-
-def test_what_sticks() -> None:
-    assert stickiness_of(None) is None
-    assert stickiness_of(StickToClient()) == Stickiness(header=None)
-    assert stickiness_of(StickToHeader("x-session")) == Stickiness(header=b"x-session")

@@ -8,6 +8,7 @@ import msgspec
 from attrs import evolve
 
 from gateway.messages import Destination, HiddenText, Secret
+from gateway.resources.gateway import GATEWAY_SPEC
 from gateway.resources.tracing import TracingSettings
 from gateway.snapshot.describing import (
     Description,
@@ -17,9 +18,10 @@ from gateway.snapshot.describing import (
     describe_settings,
     shown_time,
 )
-from gateway.snapshot.tables import GatewaySettings, Snapshot
+from gateway.snapshot.settings import GatewaySettings
+from gateway.snapshot.snapshot import Snapshot
 from tests.fakes.canary import BACKEND, CANARY, snapshot_of
-from tests.fakes.conf import adopt_conf, provider, route, tenant
+from tests.fakes.conf import adopt_conf, gateway, provider, route, tenant
 from tests.fakes.conf import snapshot_of as compiled
 
 
@@ -225,7 +227,29 @@ def test_clients_and_by_what_they_are_known() -> None:
 
 
 def test_settings_that_were_written() -> None:
-    assert describe_settings(GatewaySettings(body_bytes=1000)) == {"body_bytes": 1000}
+    assert describe_settings(GatewaySettings()) == {}
+    assert describe_settings(GatewaySettings(body_bytes=1000)) == {"limits": {"bodyBytes": 1000}}
+    assert describe_settings(GatewaySettings(attempt_headers=False)) == {"attemptHeaders": False}
+
+
+def test_settings_are_spelt_and_nested_as_in_the_gateway_document() -> None:
+    spec = """
+        limits: {bodyBytes: 1024, headBytes: 2048, headers: 3, connections: 4}
+        timeouts: {head: 5s, body: 6s, keepAlive: 7s}
+        attemptHeaders: true
+        metrics: {genAi: [v1.41]}
+        tracing: {endpoint: "http://collector:4318", sampleRatio: 0.5}
+        """
+    described = describe_settings(compiled(gateway(spec)).settings)
+    assert described == {
+        "limits": {"bodyBytes": 1024, "headBytes": 2048, "headers": 3, "connections": 4},
+        "timeouts": {"head": 5, "body": 6, "keepAlive": 7},
+        "attemptHeaders": True,
+        "metrics": {"genAi": ["v1.41"]},
+        "tracing": {"endpoint": "http://collector:4318", "headers": [], "sampleRatio": 0.5},
+    }
+    # Those of providers are shown where they count, with each backend.
+    assert {field.name for field in GATEWAY_SPEC.fields} - {"upstreamTimeouts"} == described.keys()
 
 
 def test_a_time() -> None:
@@ -245,4 +269,4 @@ def test_an_address_from_outside_is_not_shown() -> None:
 def test_where_spans_go_without_what_is_secret_of_it() -> None:
     tracing = TracingSettings(HiddenText(f"https://{CANARY}"), {"x-key": Secret(CANARY)}, 0.5)
     shown = describe_settings(GatewaySettings(tracing=tracing))["tracing"]
-    assert shown == {"endpoint": "(hidden)", "headers": ["x-key"], "sample_ratio": 0.5}
+    assert shown == {"endpoint": "(hidden)", "headers": ["x-key"], "sampleRatio": 0.5}

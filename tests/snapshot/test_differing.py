@@ -176,6 +176,26 @@ def test_the_gateway_document() -> None:
     assert words(seven, "# nothing") == ["Gateway: removed"]
 
 
+def test_a_gateway_document_that_cannot_be_used() -> None:
+    good, eight = gateway("limits: {headers: 7}"), gateway("limits: {headers: 8}")
+    bad, worse = gateway("limits: {headers: 7, bodies: 1}"), gateway("limits: {headers: -1}")
+    never = "Gateway: cannot be used, so nothing of it is set"
+    assert words("# nothing", bad) == [never]
+    assert words(bad, worse) == []
+    assert words(bad, good) == ["Gateway: added"]
+    assert words(bad, "# nothing") == ["Gateway: removed"]
+    first = adopt_conf(good)
+    second = adopt_conf(bad, first)
+    assert in_words(changes(None, adopt_conf(bad))) == [never]
+    assert in_words(changes(first, second)) == ["Gateway: keeps its last good settings"]
+    assert in_words(changes(second, adopt_conf(worse, second))) == []
+    assert in_words(changes(second, adopt_conf(good, second))) == ["Gateway: can be used again"]
+    assert in_words(changes(second, adopt_conf(eight, second))) == [
+        "Gateway: can be used again, limits changed"
+    ]
+    assert in_words(changes(second, adopt_conf("# nothing", second))) == ["Gateway: removed"]
+
+
 def test_a_certificate_that_is_another_one() -> None:
     files = {"acme/p.yaml": provider("a", "endpoint: {tls: {caCertificates: /ca.pem}}") + provider("b")}
     first = adopt_conf(files, read_file=lambda path: b"roots")

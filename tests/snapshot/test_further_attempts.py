@@ -7,7 +7,9 @@ import pytest
 from gateway.messages import PoolLimits, Secret
 from gateway.policy.breaking import OutlierDetection
 from gateway.policy.retrying import RetryPolicy
-from gateway.snapshot.tables import BreakerName, RuleTable, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import BreakerName
+from gateway.snapshot.tables import RuleTable
 from tests.fakes.conf import (
     KEYED,
     adopt_conf,

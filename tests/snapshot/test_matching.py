@@ -9,7 +9,7 @@ import pytest
 from gateway.messages import Headers, RequestHead, combined_values
 from gateway.snapshot.clients import KnownClient
 from gateway.snapshot.matching import block_for, route_for, rule_for, sticky_value, tenant_for
-from gateway.snapshot.tables import Stickiness
+from gateway.snapshot.stickiness import Stickiness
 from tests.fakes.conf import NOTHING, provider, route, route_table, route_to, snapshot_of
 from tests.fakes.heads import request_head
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.messages import Secret
-from gateway.snapshot.tables import Backend, RuleTable
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.tables import RuleTable
 from tests.fakes.conf import adopt_conf, provider, route, route_table, snapshot_of, told
 
 OWN = "configs: {defaultConfig: {openAIConfig: {apiKey: sk-of-the-provider, headers: {x-own: theirs}}}}"

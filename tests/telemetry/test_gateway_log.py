@@ -150,12 +150,27 @@ def test_fields_of_others_are_left_out(json_log: Logged, written: StringIO) -> N
     assert (line["message"], "fields" in line) == ("1", False)
 
 
-def test_events_of_twisteds_first_kind(written: StringIO) -> None:
+@pytest.mark.parametrize(("system", "namespace"), [({}, "-"), ({"system": "Port"}, "Port")])
+def test_events_of_twisteds_first_kind(written: StringIO, system: dict[str, str], namespace: str) -> None:
     publisher = legacy.LogPublisher()
-    publisher.addObserver(gateway_log(FOREGROUND, "json", "info"))
-    publisher.msg("started", 42)
+    publisher.addObserver(gateway_log(FOREGROUND, "json", "debug"))
+    publisher.msg("started", 42, **system)
     (line,) = lines(written)
-    assert (line["level"], line["message"]) == ("info", "started 42")
+    assert (line["level"], line["namespace"], line["message"]) == ("info", namespace, "started 42")
+
+
+@pytest.mark.parametrize(
+    ("level", "told"), [("debug", ["course", "42", "ports", "broken"]), ("info", ["broken"])]
+)
+def test_what_twisted_does_is_a_detail(written: StringIO, level: str, told: list[str]) -> None:
+    observer = gateway_log(FOREGROUND, "json", level)
+    Logger("twisted.internet.base", observer=observer).info("course")
+    publisher = legacy.LogPublisher()
+    publisher.addObserver(observer)
+    publisher.msg("42")
+    Logger("twisted.scripts._twistd_unix.UnixAppLogger", observer=observer).info("ports")
+    publisher.msg("broken", isError=True)
+    assert [line["message"] for line in lines(written)] == told
 
 
 def test_what_says_nothing_is_no_line(json_log: Logged, written: StringIO) -> None:

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from gateway import __version__
 from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.messages import TokenUsage
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.families import BUCKETS, FAMILIES
 from gateway.telemetry.family import Kind
 from gateway.telemetry.metrics import Metrics
@@ -157,6 +157,22 @@ def test_gauges_are_read_when_scraped() -> None:
     assert value(registry, "llmgateway_access_log_lines_dropped_total") == 4
 
 
+def test_what_others_count_is_asked_when_scraped() -> None:
+    registry = CollectorRegistry()
+    sources = Sources(
+        captured_lines_dropped=lambda: 2,
+        spans_exported=lambda: 5,
+        spans_lost=lambda: 3,
+        admin_refusals=lambda: {"wrong_token": 7, "no_token": 0},
+    )
+    Metrics(registry, sources)
+    assert value(registry, "llmgateway_capture_log_lines_dropped_total") == 2
+    assert value(registry, "llmgateway_spans_exported_total") == 5
+    assert value(registry, "llmgateway_spans_lost_total") == 3
+    assert value(registry, "llmgateway_admin_refusals_total", reason="wrong_token") == 7
+    assert value(registry, "llmgateway_admin_refusals_total", reason="no_token") == 0
+
+
 def test_health_checks_are_counted_by_result(registry: CollectorRegistry, metrics: Metrics) -> None:
     for result in (CheckResult.SUCCESS, CheckResult.FAILURE, CheckResult.SUCCESS):
         metrics.health_checked(("acme", "a"), result)
@@ -215,6 +231,7 @@ def filled(registry: CollectorRegistry) -> None:
         downstream_connections=lambda: [ListenerCounts("egress", opened=3, active=1, idle=1)],
         handshakes=lambda: {("upstream", HandshakeResult.OK): 1},
         keys=lambda: [standing],
+        admin_refusals=lambda: {"no_token": 1},
     )
     metrics = Metrics(registry, sources)
     series = metrics.series(VIP, "ci")

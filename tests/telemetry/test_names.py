@@ -5,7 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from gateway.messages import Destination
-from gateway.snapshot.tables import SeriesLabels, Snapshot
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.names import GRACE_SECONDS, ConfiguredNames
 from gateway.telemetry.outcomes import CheckResult, Outcome
@@ -136,7 +137,7 @@ def test_labels_of_a_tenant_that_has_not_changed_are_taken_again() -> None:
     del files["three/p.yaml"]
     snapshot = conf.adopt({**files, "two/p.yaml": provider("new")}).snapshot
     after = ConfiguredNames.of(snapshot, names).labels
-    assert [tenant for tenant, known in after._known.items() if known is before[tenant]] == ["default", "one"]
+    assert [tenant for tenant, known in after._known.items() if known is before[tenant]] == ["one"]
     assert names.labels._known == {}
     for owner, name, is_there in (("two", "new", True), ("two", "b", False), ("three", "c", False)):
         rule = "" if not is_there else next(iter(snapshot.tenants[owner].routes.items()))[1].rules[0].name

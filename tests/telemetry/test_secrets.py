@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from gateway.messages import Secret
 from gateway.snapshot.describing import describe
 from gateway.telemetry.access_log import AccessLog
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.exchange_record import ExchangeNames, ExchangeRecord
 from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.metrics import Metrics
@@ -38,14 +38,14 @@ def test_access_log(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     lines = LineLog("access log", LineOutput(str(path)), Clock())
     log = AccessLog(lines, lambda: 0.0)
+    names = ExchangeNames(
+        tenant=BACKEND.owner, provider=BACKEND.provider, provider_host=BACKEND.provider_host
+    )
     record = ExchangeRecord(
-        tenant=BACKEND.owner,
-        provider=BACKEND.provider,
-        provider_host=BACKEND.provider_host,
         sent_model=BACKEND.model or "",
         detail=f"{BACKEND.destination} {BACKEND.keys} {BACKEND.headers}",
     )
-    log.write(record)
+    log.write(names, record)
     lines.stop()
     assert b"dashscope" in path.read_bytes()
     assert CANARY.encode() not in path.read_bytes()

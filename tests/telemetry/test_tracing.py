@@ -114,7 +114,18 @@ class TracingTests(SynchronousTestCase):
         self.assertEqual(lose(5, None), [])
         (line,) = lose(5)
         self.assertIn(" 12 are lost so far", line)
-        self.assertEqual(self.tracing.spans_lost, 12)
+        self.assertEqual((self.tracing.spans_exported, self.tracing.spans_lost), (5, 12))
+
+    def test_what_found_the_queue_full_is_lost(self) -> None:
+        self.tracing.adopt(NOWHERE, at_once=True)
+        pipeline = self.tracing._pipeline
+        assert pipeline is not None
+        pipeline.dropped = 4
+        self.tracing.batch_ended("http://collector", 3, None)
+        self.assertEqual((self.tracing.spans_exported, self.tracing.spans_lost), (3, 4))
+        pipeline.dropped = 2
+        self.tracing.adopt(None, at_once=True)
+        self.assertEqual(self.tracing.spans_lost, 6)
 
     def test_an_address_from_outside_is_not_shown(self) -> None:
         hidden = TracingSettings(HiddenText("http://127.0.0.1:9"), {"x": Secret("s")}, 1.0)

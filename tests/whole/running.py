@@ -131,7 +131,7 @@ class Gateway:
 
         Wants the option `--access-log=-`.
         """
-        line = self.wait_for_log(rf'(?m)^{{"request_id":"{re.escape(request_id)}".*$')[0]
+        line = self.wait_for_log(rf'(?m)^{{"time":.*"request_id":"{re.escape(request_id)}".*$')[0]
         fields: dict[str, Any] = json.loads(line)
         return fields
 

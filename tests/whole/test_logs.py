@@ -131,7 +131,7 @@ def test_twistds_own_file(tmp_path: Path, log_format: str) -> None:
         assert "listens on" in (tmp_path / "own.log.1").read_text()
         process.terminate()
         assert process.wait(20) == 0
-        assert "Server Shut Down" in own.read_text()
+        assert "llmgateway has stopped" in own.read_text()
     finally:
         process.kill()
         process.wait()

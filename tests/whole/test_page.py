@@ -176,7 +176,14 @@ def test_the_token_opens_it(tmp_path: Path) -> None:
         assert gateway.admin("/healthz") == "ok\n"
         explain = [LLMGATEWAY, "explain", "--against", gateway.admin_url, "--host", "odd.test", "-d", "{}"]
         refused = subprocess.run(explain, capture_output=True, text=True, check=False)
-        assert (refused.returncode, "401" in refused.stderr) == (2, True)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        wanted = "has refused the question with 401: it wants its admin token; --admin-token-file FILE, "
+        assert wanted in refused.stderr
+        refused = subprocess.run(
+            [*explain, "--admin-token=not-the-right-token"], capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 2
+        assert "401: this is not its admin token; --admin-token-file FILE, " in refused.stderr
         for environment, options in (({VARIABLE: TOKEN}, []), ({}, [f"--admin-token-file={secret}"])):
             done = subprocess.run(
                 [*explain, *options],

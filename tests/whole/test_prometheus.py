@@ -10,16 +10,18 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import yaml
 from attrs import frozen
 
-from tests.whole.load import Load
+from tests.whole.collector import collecting
 from tests.whole.prometheus import Prometheus, needs_prometheus
+from tests.whole.providers import Provider, saying
 from tests.whole.running import ROOT
-from tests.whole.troubled import TroubledGateway
+from tests.whole.troubled import COUNTED, TroubledGateway
 
 pytestmark = needs_prometheus
 
@@ -57,6 +59,9 @@ FIRES = {
     "LLMGatewayConfigRejected": ("tenant", {"spoilt"}),
     "LLMGatewayTenantWithoutConfig": ("tenant", {"unusable"}),
     "LLMGatewayAccessLogDropping": ("job", {JOB}),
+    "LLMGatewayCaptureLogDropping": ("job", {JOB}),
+    "LLMGatewaySpansLost": ("job", {JOB}),
+    "LLMGatewayAdminTokenGuessed": ("job", {JOB}),
     "LLMGatewayCostSpike": ("tenant", {"spender"}),
     "LLMGatewayLoopLagging": ("job", {JOB}),
     "LLMGatewayDown": ("job", {JOB}),
@@ -94,11 +99,14 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("watched")
-    troubled = TroubledGateway(folder / "gateway")
-    with (
-        troubled.gateway as gateway,
-        Prometheus(folder / "prometheus", JOB, gateway.admin_address, shortened(RULES)) as prometheus,
-    ):
+    with ExitStack() as stack:
+        collector = stack.enter_context(collecting())
+        counting = stack.enter_context(Provider(saying(COUNTED)))
+        troubled = TroubledGateway(folder / "gateway", collector, counting.port)
+        gateway = stack.enter_context(troubled.gateway)
+        prometheus = stack.enter_context(
+            Prometheus(folder / "prometheus", JOB, gateway.admin_address, shortened(RULES))
+        )
         with troubled.well():
             time.sleep(1)  # a counter is known to rise once it was seen before
             with troubled.thinking(24, FIRST_WORD_SECONDS):
@@ -108,7 +116,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
                     last = {"LLMGatewayLoopLagging", "LLMGatewayDown"}
                     wait_for(lambda: fired(prometheus).keys() >= FIRES.keys() - last, ILL_SECONDS)
                     texts = [text for alert in prometheus.alerts() for text in alert["annotations"].values()]
-        with Load(troubled.starve, pause=0.05):
+        with troubled.starving():
             wait_for(lambda: "LLMGatewayLoopLagging" in fired(prometheus), LAST_SECONDS)
         gateway.stop()
         wait_for(lambda: "LLMGatewayDown" in fired(prometheus), LAST_SECONDS)
@@ -152,7 +160,8 @@ def test_every_rule_can_be_evaluated_and_every_text_filled_in(seen: Seen) -> Non
 
 PANELS = [
     pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
-    for panel in DASHBOARD["panels"]
+    for row in DASHBOARD["panels"]
+    for panel in (row, *row.get("panels", ()))
     for target in panel.get("targets", ())
 ]
 

@@ -51,6 +51,12 @@ def test_it_is_a_subcommand_of_twistd(tmp_path: Path) -> None:
     assert re.search(r"(?m)^ +llmgateway +\S", twistd(tmp_path, "--help").stdout)
 
 
+def test_its_version_and_what_it_runs_on(tmp_path: Path) -> None:
+    ran = twistd(tmp_path, "llmgateway", "--version")
+    assert ran.returncode == 0
+    assert re.fullmatch(r"llmgateway \S+ \(Twisted \S+, Python \S+\)\n", ran.stdout)
+
+
 def test_help_tells_every_option(tmp_path: Path) -> None:
     said = twistd(tmp_path, "llmgateway", "--help").stdout
     for option in ("conf", "listen", "admin", "label", "access-log", "drain-timeout", "root-namespace"):
@@ -89,8 +95,31 @@ def test_a_port_that_is_taken_is_one_clear_line(option: str, tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         endpoint = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
         line = refused(tmp_path, f"--{option}={endpoint}")
-    assert line.startswith(f"llmgateway: cannot listen on {endpoint}: ")
-    assert "in use" in line
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    assert line.startswith(f"llmgateway: cannot listen on {endpoint}: {address} is in use; ")
+    assert line.endswith(f" or choose another with --{option}")
+
+
+def test_nothing_else_is_said_and_no_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"--listen=tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        ran = twistd(tmp_path, "-n", "llmgateway", listen, f"--admin={ANY_PORT}")
+    assert ran.returncode == 1
+    (line,) = (ran.stdout + ran.stderr).splitlines()
+    assert "llmgateway: cannot listen on" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["conf.d"]
+
+
+def test_who_starts_a_daemon_is_told_that_it_failed(tmp_path: Path) -> None:
+    """With anything but an `Exception` twistd would wait for ever."""
+    (tmp_path / "conf.d").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"--listen=tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+        ran = twistd(tmp_path, "llmgateway", listen, f"--admin={ANY_PORT}")
+    assert ran.returncode == 1
+    assert "cannot listen on" in ran.stderr
+    assert not (tmp_path / "twistd.pid").exists()
 
 
 def test_two_listeners_and_their_names(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Each fault has a tenant, a provider or a route of its own, so that what fires ca
 
 from __future__ import annotations
 
+import json
 import signal
 import ssl
 import time
@@ -18,8 +19,10 @@ from cryptography import x509
 
 from tests.fakes.certificates import root
 from tests.whole.clients import CHAT, STREAM, Client, ask, request
-from tests.whole.documents import documents, owned, provider, route, rule, simulated
+from tests.whole.collector import Collector
+from tests.whole.documents import documents, owned, provider, route, rule, settings, simulated, tenant
 from tests.whole.load import Load
+from tests.whole.providers import answer
 from tests.whole.running import ANY_PORT, Gateway
 
 
@@ -38,6 +41,7 @@ def priced(price: float) -> dict[str, Any]:
 WELL = documents(
     *owned(
         "acme",
+        {**tenant("acme"), "spec": {"capture": {"request": True}}},
         simulated("fast.test", pricing=priced(2), healthCheck={"interval": "1s"}),
         simulated("second.test", pricing=priced(5)),
         misbehaving("shaky.test", "10%status=503"),
@@ -86,22 +90,55 @@ ILL = owned(
     route("to-refused.test", rule("all", "refused.test")),
 )
 
+COUNTED = answer(
+    json.dumps(
+        {
+            "choices": [{"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}],
+            "usage": {
+                "prompt_tokens": 11,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4},
+            },
+        }
+    )
+)
+"""Of a provider that has read a part before."""
+
 AUTHORITY = root("authority")
+
+TOKEN = "token-of-the-admin-port"
 
 
 class TroubledGateway:
     """A gateway and its clients."""
 
-    def __init__(self, folder: Path) -> None:
-        """Write its files; `running` starts it."""
+    def __init__(self, folder: Path, collector: Collector, counting: int) -> None:
+        """Write its files; `gateway` starts it.
+
+        :param collector: takes its spans, and later does not.
+        :param counting: the port of a provider that answers `COUNTED`.
+        """
         folder.mkdir()
+        self._collector = collector
         AUTHORITY.issue(x509.DNSName("localhost")).write(folder, "server")
         self._context = ssl.create_default_context(cadata=AUTHORITY.certificate_pem.decode())
-        self._log = folder / "access.log"
+        self._logs = {name: folder / f"{name}.log" for name in ("access", "capture")}
         safe = "safe=tls:0:interface=127.0.0.1:certificate=server.pem:privateKey=server.key"
-        conf = {"well.yaml": WELL, "spoilt.yaml": documents(*SPOILT)}
-        self.gateway = Gateway(folder, conf, f"--access-log={self._log}", listen=(ANY_PORT, safe))
+        conf = {
+            "well.yaml": WELL,
+            "counting.yaml": documents(*owned("counting", provider("counting.test", counting))),
+            "spoilt.yaml": documents(*SPOILT),
+            "gateway.yaml": self._settings("v1.41"),
+        }
+        options = [f"--{name}-log={path}" for name, path in self._logs.items()]
+        self.gateway = Gateway(folder, conf, *options, f"--admin-token={TOKEN}", listen=(ANY_PORT, safe))
         self._words = 3
+
+    def _settings(self, *generations: str) -> str:
+        """The Gateway document, with these of OpenTelemetry's metrics."""
+        return documents(
+            settings(tracing={"endpoint": self._collector.endpoint}, metrics={"genAi": list(generations)})
+        )
 
     # -- while all is well -------------------------------------------------------------------------
 
@@ -115,6 +152,8 @@ class TroubledGateway:
             self._asks("rest.test", STREAM),
             self._asks("hedged.test"),
             self._asks("plain.test", x_simulate="status=400"),
+            self._asks("plain.test", x_simulate="reasoning=5"),
+            self._asks("counting.test"),
             self._asks("nobody-has.test"),
             self._asks("deep.test", STREAM),
             self._asks_over_tls,
@@ -135,8 +174,10 @@ class TroubledGateway:
 
     def ill(self) -> Load:
         """Make all faults that can be made together, and have clients that meet them."""
-        self._log.unlink()
-        self._log.symlink_to("/dev/full")
+        for path in self._logs.values():
+            path.unlink()
+            path.symlink_to("/dev/full")
+        self._collector.status = 401
         self.gateway.process.send_signal(signal.SIGUSR1)
         self._words = 300
         broken = [{**document, "spec": {**document["spec"], "hots": "a mistake"}} for document in SPOILT]
@@ -145,6 +186,7 @@ class TroubledGateway:
                 "ill.yaml": documents(*ILL),
                 "spoilt.yaml": documents(*broken),
                 "unusable.yaml": documents(*UNUSABLE),
+                "gateway.yaml": self._settings("next"),
             }
         )
         return Load(
@@ -152,9 +194,15 @@ class TroubledGateway:
             self._asks("to-tripping.test"),
             self._asks("to-cut.test", STREAM),
             self._asks("to-refused.test"),
+            self._guesses,
         )
 
-    def starve(self) -> None:
+    def starving(self) -> Load:
+        """Take the processor away again and again, and with it what makes a scrape long."""
+        self.gateway.apply({"gateway.yaml": self._settings()})
+        return Load(self._starve, pause=0.05)
+
+    def _starve(self) -> None:
         """Take the processor away for a while, not so long that a scrape would fail.
 
         The loop looks at its clock a quarter of a second after it has done so last: within the next of these whiles,
@@ -180,6 +228,13 @@ class TroubledGateway:
         with Client(self.gateway.address) as client:
             client.send(request(STREAM, "plain.test", x_simulate="chunk-delay=100ms"))
             client.head()
+
+    def _guesses(self) -> None:
+        """Try tokens, without waiting for what becomes of each."""
+        for _ in range(5):
+            with Client(self.gateway.admin_address) as client:
+                line = b"Authorization: Bearer wrong-token-of-somebody"
+                client.send(b"GET /config HTTP/1.1\r\nHost: localhost\r\n%b\r\n\r\n" % line)
 
     def _spends(self) -> None:
         ask(self.gateway.address, host="dear.test", x_simulate=f"words={self._words}")

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import msgspec
 from attrs import frozen
 
-from gateway.snapshot.tables import Backend, ProviderName, RouteTable, RuleTable, SeriesLabels, Snapshot
+from gateway.snapshot.backends import Backend
+from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import ProviderName, SeriesLabels
+from gateway.snapshot.tables import RouteTable, RuleTable
 
 
 @frozen(eq=False)

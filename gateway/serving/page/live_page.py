@@ -21,7 +21,7 @@ from gateway.serving.page.sampler import InThread, Sampler
 from gateway.serving.page.sections import Sections, parts, sections
 from gateway.serving.page.viewers import Events, Viewers
 from gateway.serving.status import Status
-from gateway.snapshot.tables import Snapshot
+from gateway.snapshot.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_failures import RecentFailures
 from gateway.telemetry.sources import Sources

@@ -13,8 +13,9 @@ from gateway.serving.page.history import Recent
 from gateway.serving.page.inventory import Inventory, ShownRule, unread
 from gateway.serving.page.reading import Counts
 from gateway.serving.status import Since
+from gateway.snapshot.backends import Backend
 from gateway.snapshot.generations import Generation
-from gateway.snapshot.tables import Backend, ProviderName, SeriesLabels
+from gateway.snapshot.stable_names import ProviderName, SeriesLabels
 from gateway.telemetry.recent_failures import RecentFailure
 
 MOST_ROWS = 100

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from prometheus_client import ProcessCollector
 
 from gateway.serving.page.quantiles import quantile
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry import families
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome

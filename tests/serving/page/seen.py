@@ -14,7 +14,7 @@ from gateway.serving.page.overview import Seen
 from gateway.serving.page.reading import Counts, Reading, Sizes
 from gateway.serving.status import Since
 from gateway.snapshot.generations import Generation
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.recent_failures import RecentFailure
 from tests.fakes.conf import adopt_conf
 

@@ -16,7 +16,7 @@ from gateway.serving.page.overview import Overview
 from gateway.serving.page.sampler import UNWATCHED_SECONDS, WATCHED_SECONDS
 from gateway.serving.page.sections import Sections, sections
 from gateway.serving.status import Status
-from gateway.telemetry.exchange_record import ExchangeRecord
+from gateway.telemetry.exchange_record import NO_NAMES, ExchangeRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.recent_failures import RecentFailures
@@ -94,7 +94,9 @@ class LivePageTests(SynchronousTestCase):
         self.assertEqual((whole, history), ("sections", "history"))
         self.assertIn("tenants", parts)
         self.assertEqual([point["ok"] for point in points], [10.0])
-        self.failures.remember(ExchangeRecord(request_id="abc", outcome="provider_failed", code=502))
+        self.failures.remember(
+            NO_NAMES, ExchangeRecord(request_id="abc", outcome="provider_failed", code=502)
+        )
         self.count(20)
         self.clock.advance(WATCHED_SECONDS)
         (_, parts), (_, [point]) = viewer.heard()

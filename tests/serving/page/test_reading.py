@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.messages import TokenUsage
 from gateway.serving.page.reading import Counts, Reading, read
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.series import NO_ROUTE

@@ -11,7 +11,7 @@ from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.serving.page.document import page, sign_in
 from gateway.serving.page.overview import MOST_ROWS, overview
 from gateway.serving.page.sections import parts, sections
-from gateway.snapshot.tables import SeriesLabels
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.exchange_record import Tried
 from gateway.telemetry.recent_failures import RecentFailure
 from gateway.telemetry.series import NO_ROUTE
