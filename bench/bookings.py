@@ -206,6 +206,8 @@ class Kind:
     """There is one for its host."""
     is_mixed: bool = False
     """What one answer has told of its tokens is part of a sum with estimates."""
+    discards: str = ""
+    """Why no client gets anything of one of its attempts."""
     is_estimated: bool = False
     """Somebody has heard words, and not how many tokens they are."""
     has_id: bool = True
@@ -240,8 +242,8 @@ KINDS = (
     Kind("retried", 50, primary="30%status=500", fallback="", rule={"retries": {"attempts": 3}}),
     Kind("unreachable", 20, fallback="", is_reachable=False),
     Kind("reset", 30, primary="50%reset", fallback=""),
-    Kind("slow", 6, primary="stall", fallback="", primary_spec={"timeouts": {"headers": "300ms"}}),
-    Kind("hedged", 10, primary="stall", fallback="", rule={"hedge": {"after": "100ms"}}),
+    Kind("slow", 6, primary="stall", fallback="", primary_spec={"timeouts": {"headers": "300ms"}}, discards="failed"),
+    Kind("hedged", 10, primary="stall", fallback="", rule={"hedge": {"after": "100ms"}}, discards="hedge"),
     Kind("mirrored", 20, rule={"mirror": {"providerHost": "mirror.bench", "percent": 50}}),
     Kind("continued", 20, _STREAM, _CUT, fallback="", fallback_spec=_PREFILL, is_mixed=True, is_estimated=True),
     Kind("cut", 20, _STREAM, _CUT, rule={"onStreamBreak": "error"}, is_estimated=True),
@@ -254,7 +256,7 @@ KINDS = (
     Kind("models", 15, client=asks_for_models, path="/v1/models"),
     Kind("left-in-body", 20, client=leaves_in_body, statuses=_GONE),
     Kind("left-in-stream", 24, _STREAM, _ENDLESS, client=leaves_in_answer, statuses=_GONE, is_estimated=True),
-    Kind("left-in-silence", 10, primary="stall", client=leaves_in_silence, statuses=_GONE),
+    Kind("left-in-silence", 10, primary="stall", client=leaves_in_silence, statuses=_GONE, discards="left"),
     Kind("drained", 10, primary="delay=300ms", rule=_DRAINED, client=leaves_at_once, statuses=_GONE),
     Kind("drained-stream", 10, _STREAM, _WORDS, rule=_DRAINED, client=leaves_in_answer, statuses=_GONE),
 )  # fmt: skip

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.bookings import KINDS, TENANTS, Asked, Kind, Seen, answer_all, client_key, leaves_in_silence, mixed
-from bench.reconciling import PRICES, Books, at_rest, disagreements, never_seen, samples_in
+from bench.reconciling import Books, at_rest, disagreements, never_seen, samples_in
 from bench.servers import Cores, GatewayServer, Server, free_port, gateway, simulator
 from bench.simulated import provider, route, upstream_timeouts, written
+from bench.spending import PRICES
 
 AT_ONCE = 48
 SEED = 5
@@ -39,9 +40,6 @@ def _documents(port: int) -> dict[str, str]:
 
 
 def _tenant(tenant: str, port: int, nobody: int) -> list[Mapping[str, object]]:
-    currency, input_price, output_price = PRICES[tenant]
-    pricing = {"currency": currency, "default": {"input": input_price, "output": output_price}}
-    spec = {**_SPEC, "pricing": pricing}
     client = {
         "name": "application",
         "apiKeyHash": f"sha256:{sha256(client_key(tenant).encode()).hexdigest()}",
@@ -53,24 +51,29 @@ def _tenant(tenant: str, port: int, nobody: int) -> list[Mapping[str, object]]:
             "metadata": {"name": tenant},
             "spec": {"clients": [client]},
         },
-        provider("mirror.bench", port, "small", spec=spec),
+        provider("mirror.bench", port, "small", spec=_spec(tenant, "mirror")),
     ]
     for kind in KINDS:
         if kind.route:
-            documents += _of_kind(kind, port if kind.is_reachable else nobody, port, spec)
+            documents += _of_kind(tenant, kind, port if kind.is_reachable else nobody, port)
     return documents
 
 
-def _of_kind(
-    kind: Kind, primary: int, fallback: int, spec: Mapping[str, object]
-) -> list[Mapping[str, object]]:
+def _spec(tenant: str, role: str) -> dict[str, object]:
+    """What all providers of this role have, with its prices."""
+    currency, input_price, output_price = PRICES[tenant, role]
+    pricing = {"currency": currency, "default": {"input": input_price, "output": output_price}}
+    return {**_SPEC, "pricing": pricing}
+
+
+def _of_kind(tenant: str, kind: Kind, primary: int, fallback: int) -> list[Mapping[str, object]]:
     hosts = [f"primary.{kind.host}"]
-    first = provider(hosts[0], primary, "small", kind.primary, spec={**spec, **kind.primary_spec})
-    documents: list[Mapping[str, object]] = [first]
+    spec = {**_spec(tenant, "primary"), **kind.primary_spec}
+    documents: list[Mapping[str, object]] = [provider(hosts[0], primary, "small", kind.primary, spec=spec)]
     if kind.fallback is not None:
         hosts.append(f"fallback.{kind.host}")
-        second = provider(hosts[1], fallback, "small", kind.fallback, spec={**spec, **kind.fallback_spec})
-        documents.append(second)
+        spec = {**_spec(tenant, "fallback"), **kind.fallback_spec}
+        documents.append(provider(hosts[1], fallback, "small", kind.fallback, spec=spec))
     return [*documents, route(kind.host, hosts, kind.rule)]
 
 

@@ -13,28 +13,17 @@ from attrs import frozen
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.bookings import EVENTS_BEFORE_LEAVING, LEFT, Asked, Seen
-
-Record: TypeAlias = Mapping[str, Any]
-"""A line of the access log, or of the simulator's books."""
+from bench.spending import TOKENS, Record, heard, lost, parts_of, price_of
 
 Sums: TypeAlias = Mapping[tuple[str, ...], float]
 
-PRICES = {"red": ("USD", 2.5, 10.0), "blue": ("EUR", 0.3, 1.2)}
-"""Of a million input and output tokens, by tenant."""
+_DISCARDED = "llmgateway_discarded_tokens_total"
 
 _NOT_ASKED = ("open", "unreachable")
 """Outcomes of attempts that no provider has seen."""
 
 _WHO = ("tenant", "client", "route", "rule", "provider")
 _BACKEND = ("tenant", "route", "rule", "provider")
-
-_TOKENS = {
-    "input": "request_prompt_tokens",
-    "output": "request_completion_tokens",
-    "cached_input": "cached_input_tokens",
-    "reasoning": "reasoning_tokens",
-}
-"""The log's field, by the metrics' type."""
 
 _ENDS = ("ok", "cancelled", "unreachable", "reset", "silent", "status", "cut", "open")
 """Of attempts, at least one each."""
@@ -156,70 +145,99 @@ def _attempts(books: Books) -> Iterator[str]:
 
 
 def _tokens(books: Books) -> Iterator[str]:
-    """Metrics and log have the same tokens, and where none are estimated so has the simulator."""
-    estimates = [record for record in books.records if record["usage_estimated"]]
-    exact = [record for record in books.records if not record["usage_estimated"]]
-    uncounted = {
-        f"{one.tenant}/{provider}"
-        for one in books.asked.values()
-        for provider in ("mirror.bench", *([f"fallback.{one.kind.host}"] if one.kind.is_mixed else []))
-    }
-    lines = {provider: line for provider, line in books.of_simulator().items() if provider not in uncounted}
-    for kind, name in _TOKENS.items():
+    """Metrics and log have the same tokens, attempt by attempt, and of those not estimated so has the simulator."""
+    parts, of_lost = parts_of(books.records), (*_WHO, "reason", "estimated")
+    estimates = [part for part in heard(parts) if part["estimated"] == "true"]
+    for kind, (_, name) in TOKENS.items():
         counted = books.sums("llmgateway_tokens_total", _WHO, type=kind)
-        yield from _differing(f"{kind} tokens", counted, _logged(books.records, _WHO, of=name))
+        yield from _differing(f"{kind} tokens", counted, _logged(heard(parts), _WHO, of=name))
         if kind in ("input", "output"):
             counted = books.sums("llmgateway_tokens_estimated_total", _WHO, type=kind)
             yield from _differing(f"estimated {kind} tokens", counted, _logged(estimates, _WHO, of=name))
+            counted = books.sums(_DISCARDED, of_lost, type=kind)
+            counted = {labels: number for labels, number in counted.items() if "mirror" not in labels}
+            yield from _differing(f"discarded {kind} tokens", counted, _logged(lost(parts), of_lost, of=name))
         if kind != "cached_input":
-            heard = {
-                "/".join(key): number
-                for key, number in _logged(exact, ("tenant", "provider"), of=name).items()
-            }
-            told = {provider: line["told"][f"{kind}_tokens"] for provider, line in lines.items()}
-            yield from _differing(f"exact {kind} tokens", heard, told)
+            lines = books.of_simulator().items()
+            told = {provider: line["told"][f"{kind}_tokens"] for provider, line in lines}
+            yield from _differing(f"exact {kind} tokens", _exact(books, parts, kind), told)
+
+
+def _exact(books: Books, parts: Iterable[Record], kind: str) -> Mapping[str, float]:
+    """What each provider has said of its tokens, to clients or to nobody."""
+    exact: Counter[str] = Counter()
+    for part in parts:
+        exact[_provider_of(part)] += part[TOKENS[kind][1]] if part["estimated"] == "false" else 0
+    labels = {"type": kind, "reason": "mirror", "estimated": "false"}
+    for who, number in books.sums(_DISCARDED, ("tenant", "provider"), **labels).items():
+        exact["/".join(who)] += int(number)
+    return exact
 
 
 def _estimates(books: Books) -> Iterator[str]:
     """Where something was said that nobody has counted, there is an estimate, and it is near."""
-    sums: Counter[str] = Counter()
     for record in books.records:
         asked = books.asked.get(record["request_id"])
         if asked is None:
             continue
         name, output = asked.name, record["request_completion_tokens"]
-        if record["usage_estimated"]:
-            if not asked.kind.is_mixed:
-                sums[_provider_of(record)] += output
-            if not output or not record["request_prompt_tokens"]:
-                yield f"{name}: estimated as {record['request_prompt_tokens']} and {output} tokens"
+        if record["usage_estimated"] and not (output and record["request_prompt_tokens"]):
+            yield f"{name}: estimated as {record['request_prompt_tokens']} and {output} tokens"
         if asked.kind.is_estimated != record["usage_estimated"]:
             yield f"{name}: its usage is{'' if record['usage_estimated'] else ' not'} estimated"
         if asked.kind.is_estimated and (output or 0) < EVENTS_BEFORE_LEAVING:
             yield f"{name}: {output} tokens, though {EVENTS_BEFORE_LEAVING} words or more were heard"
         if output is None and record["provider"] and record["outcome"] == "ok":
             yield f"{name}: no tokens"
+        reasons = [part["reason"] for part in lost(parts_of([record])) if part["input_tokens"]]
+        if asked.kind.discards and reasons != [asked.kind.discards]:
+            yield f"{name}: discarded as {reasons}"
+    sums: Counter[str] = Counter()
+    for part in parts_of(books.records):
+        sums[_provider_of(part)] += part["output_tokens"] if part["estimated"] == "true" else 0
     lines = books.of_simulator()
     for provider, number in sums.items():
-        said = lines[provider]["output_tokens"]
+        said = lines[provider]["output_tokens"] if number else 0
         if number > said * _MORE:
             yield f"{provider}: estimated as {number} tokens, though only {said} were said"
 
 
 def _costs(books: Books) -> Iterator[str]:
-    """Each exchange has cost its tokens at its tenant's prices, and so have all together."""
+    """Each attempt has cost its tokens at its provider's prices, each exchange its attempts, and all together that."""
+    parts = parts_of(books.records)
+    for part in parts:
+        currency, cost = price_of(part)
+        if part["currency"] != currency or not _alike(part["cost"], cost):
+            logged = f"{part['cost']} {part['currency']}"
+            yield f"{part['request_id']}: {part['provider']} costs {cost} {currency}, the log has {logged}"
     for record in books.records:
-        if record["request_prompt_tokens"] is None:
-            continue
-        currency, *prices = PRICES[record["tenant"]]
-        tokens = record["request_prompt_tokens"], record["request_completion_tokens"]
-        cost = sum(number * price for number, price in zip(tokens, prices, strict=True)) / 1_000_000
-        if record["currency"] != currency or abs((record["cost"] or 0) - cost) > 1e-9:
-            logged = f"{record['cost']} {record['currency']}"
-            yield f"{record['request_id']}: has cost {cost} {currency}, the log has {logged}"
-    by = (*_WHO, "currency")
-    counted = books.sums("llmgateway_cost_total", by)
-    yield from _differing("cost", counted, _logged(books.records, by, of="cost"))
+        mine = heard(parts_of([record]))
+        one_currency = len({part["currency"] for part in mine}) == 1
+        cost = sum(part["cost"] or 0 for part in mine) if one_currency else 0
+        if not _alike(record["cost"], cost):
+            yield f"{record['request_id']}: has cost {cost}, the log has {record['cost']}"
+    for metric, which, by in (
+        ("cost", heard(parts), ("currency",)),
+        ("discarded_cost", [*lost(parts), *_copies(books)], ("reason", "currency")),
+    ):
+        counted = books.sums(f"llmgateway_{metric}_total", (*_WHO, *by))
+        yield from _differing(metric, counted, _logged(which, (*_WHO, *by), of="cost"))
+
+
+def _alike(cost: float | None, other: float) -> bool:
+    return abs((cost or 0) - other) < 1e-9
+
+
+def _copies(books: Books) -> list[Record]:
+    """What copies have used as the metrics have it, which are in no line of the log, and what that should have cost."""
+    copies: list[Record] = []
+    for who, given in books.sums(_DISCARDED, _WHO, reason="mirror", type="input").items():
+        labels = dict(zip(_WHO, who, strict=True))
+        made = books.sums(_DISCARDED, _WHO, reason="mirror", type="output")[who]
+        copy = {**labels, "reason": "mirror", "input_tokens": given, "output_tokens": made}
+        currency, cost = price_of(copy)
+        copies.append({**copy, "currency": currency, "cost": cost})
+    return copies
 
 
 def at_rest(books: Books) -> list[str]:

@@ -152,7 +152,7 @@ def _init(options: argparse.Namespace) -> int:
             print(f"wrote {folder / name}")
     except OSError as error:
         return _complain(f"{error.filename} cannot be written: {error.strerror}")
-    print(f"run it with: twistd -n llmgateway --conf {folder}")
+    print(f"run it with: twistd -n --pidfile= llmgateway --conf {folder}")
     return 0
 
 
@@ -277,7 +277,7 @@ def _exit(sentence: str) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="llmgateway",
-        description="Tools for an LLM gateway's conf.d.  `twistd -n llmgateway` runs the gateway.",
+        description="Tools for an LLM gateway's conf.d.  `twistd -n --pidfile= llmgateway` runs the gateway.",
     )
     parser.add_argument("--version", action="version", version=f"llmgateway {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -108,7 +108,11 @@ CODES: Mapping[str, ErrorCode] = MappingProxyType(
                 "Every provider of the rule is left alone for a while, after failures or at its limit: see the log.",
             ),
             ("draining", 503, "The gateway is stopping."),
-            ("overloaded", 503, "The gateway has no room for another connection of a client."),
+            (
+                "overloaded",
+                503,
+                "The gateway has no room for another connection of a client, or for more of requests' bodies.",
+            ),
             ("provider_pool_full", 503, "All connections that the provider may have are in use."),
         ),
         **_rows(

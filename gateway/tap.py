@@ -26,8 +26,9 @@ from gateway.resources.syntax import namespace
 from gateway.service import GatewayService
 from gateway.service.setup import GatewaySetup
 from gateway.serving.admin_access import admin_token
-from gateway.telemetry.gateway_log import FORMATS, LEVELS, gateway_log
+from gateway.telemetry.gateway_log import FORMATS, LEVELS, gateway_log, logs_to_stdout
 from gateway.telemetry.line_output import STDOUT, LineOutput
+from gateway.telemetry.own_lines import OwnLines
 from gateway.wire.ports import Listener
 from gateway.wire.tls_endpoint import server_endpoint
 from gateway.wire.tls_files import is_public
@@ -157,9 +158,7 @@ class Options(usage.Options):
             raise usage.UsageError(
                 f"--conf: {conf} does not exist; `llmgateway init {conf}` writes an example there"
             )
-        self.log = self._log()
-        if self["access-log"] == self["capture-log"] == STDOUT:
-            raise usage.UsageError("--capture-log: only one log can have the standard output")
+        log_format, level = self._log_format()
         # Here and not above: listing twistd's plugins must not choose the reactor.
         if sys.platform == "linux":
             from gateway.wire.reactor import install
@@ -171,6 +170,10 @@ class Options(usage.Options):
             _listener(reactor, "--listen", name, endpoint)
             for name, endpoint in self._listen or [("", DEFAULT_LISTEN)]
         )
+        twistd: Mapping[str, Any] = self.parent or {}
+        own_lines = _own_lines(reactor) if logs_to_stdout(twistd) else None
+        self.log = partial(gateway_log, twistd, log_format, level, own_lines)
+        access_log, capture_log = _line_outputs(self["access-log"], self["capture-log"], own_lines)
         self.setup = GatewaySetup(
             conf=conf,
             listeners=listeners,
@@ -179,21 +182,22 @@ class Options(usage.Options):
             admin_token=_admin_token(self["admin-token"], self["admin-token-file"]),
             labels=self._labels,
             root_namespace=_namespace(self["root-namespace"]),
-            access_log=_line_output("--access-log", self["access-log"]),
-            capture_log=_line_output("--capture-log", self["capture-log"], private=True),
+            own_lines=own_lines,
+            access_log=access_log,
+            capture_log=capture_log,
             strict=bool(self["strict"]),
             drain_delay=_seconds("--drain-delay", self["drain-delay"]),
             drain_timeout=_seconds("--drain-timeout", self["drain-timeout"]),
         )
 
-    def _log(self) -> Callable[[], ILogObserver]:
-        """What makes the log's observer, once twistd wants it."""
+    def _log_format(self) -> tuple[str, str]:
+        """How the gateway's own log is written, and from which level on."""
         log_format = _one_of("--log-format", self["log-format"], FORMATS)
         level = _one_of("--log-level", self["log-level"], LEVELS)
         twistd: Mapping[str, Any] = self.parent or {}
         if twistd.get("logger") and (log_format, level) != ("text", "info"):
             raise usage.UsageError("--log-format and --log-level have no say where twistd has a --logger")
-        return partial(gateway_log, twistd, log_format, level)
+        return log_format, level
 
 
 class LoggedService(MultiService):
@@ -243,6 +247,34 @@ def _admin_token(given: str | None, path: str | None) -> Secret | None:
         # Twisted keeps it until the log begins.
         _log.warn("every user of this machine can read {path}, which holds the admin token", path=path)
     return token
+
+
+def _own_lines(reactor: Any) -> OwnLines:
+    try:
+        return OwnLines(LineOutput(STDOUT), reactor)
+    except OSError:
+        raise usage.UsageError("twistd logs to the standard output, and there is none: --logfile") from None
+
+
+def _line_outputs(
+    access_path: str | None, capture_path: str | None, own_lines: OwnLines | None
+) -> tuple[LineOutput | None, LineOutput | None]:
+    """Those of the access log and of the capture log."""
+    access_log = _line_output("--access-log", access_path)
+    capture_log = _line_output("--capture-log", capture_path, private=True)
+    if capture_log is not None and capture_path is not None:
+        if access_log is not None and capture_log.is_same(access_log):
+            raise usage.UsageError(f"--capture-log: {capture_path} is where the access log goes")
+        if capture_path != STDOUT and is_public(Path(capture_path)):
+            _log.warn(
+                "every user of this machine can read {path}, which gets what is asked and answered",
+                path=capture_path,
+            )
+    if own_lines is not None:
+        for output in (access_log, capture_log):
+            if output is not None and output.is_same(own_lines.output):
+                output.take_turns_with(own_lines.output)
+    return access_log, capture_log
 
 
 def _line_output(option: str, path: str | None, *, private: bool = False) -> LineOutput | None:

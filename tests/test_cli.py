@@ -185,7 +185,7 @@ class TestInit:
         folder = tmp_path / "new" / "conf.d"
         assert run("init", folder) == 0
         assert sorted(path.name for path in folder.iterdir()) == sorted(EXAMPLES)
-        assert f"twistd -n llmgateway --conf {folder}" in capsys.readouterr().out
+        assert f"twistd -n --pidfile= llmgateway --conf {folder}" in capsys.readouterr().out
         assert run("check", folder) == 0
         assert run("explain", folder, "--host", "anything", "--data", HELLO) == 0
 

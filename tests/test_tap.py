@@ -13,8 +13,10 @@ from twisted.logger import ILogObserver, Logger, LogLevel, capturedLogs, formatE
 from twisted.python import usage
 from zope.interface.verify import verifyObject
 
+from gateway import tap
 from gateway.service.setup import GatewaySetup
 from gateway.tap import DEFAULT_ADMIN, DEFAULT_LISTEN, Options, makeService
+from gateway.telemetry.line_output import LineOutput
 from tests.fakes.certificates import root
 
 
@@ -166,7 +168,7 @@ def in_twistd(twistd: Mapping[str, object], *options: str) -> Options:
     return parsed
 
 
-def test_the_log_goes_to_the_application(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_goes_to_the_application(capfd: pytest.CaptureFixture[str]) -> None:
     application = Application("llmgateway")
     options = in_twistd({}, "--log-format", "json", "--log-level", "warn")
     makeService(options).setServiceParent(application)
@@ -174,7 +176,7 @@ def test_the_log_goes_to_the_application(capsys: pytest.CaptureFixture[str]) -> 
     log = Logger("gateway.test", observer=observer)
     log.info("not this")
     log.warn("but this")
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = capfd.readouterr().out.splitlines()
     assert json.loads(line)["message"] == "but this"
 
 
@@ -210,5 +212,50 @@ def test_the_capture_log_is_for_its_owner_alone() -> None:
     assert Path("captured.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_one_standard_output_is_not_for_two() -> None:
-    assert "only one log" in refusal("--access-log=-", "--capture-log=-")
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_a_capture_log_that_everybody_can_read_is_warned_of(mode: int, warned: bool) -> None:
+    captured = Path("captured.log")
+    captured.touch()
+    captured.chmod(mode)
+    with capturedLogs() as events:
+        setup = said("--capture-log=captured.log")
+    assert setup.capture_log is not None
+    setup.capture_log.close()
+    told = [
+        "every user of this machine can read captured.log, which gets what is asked and answered"
+    ] * warned
+    assert [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn] == told
+
+
+@pytest.mark.parametrize(
+    ("access", "capture"),
+    [("-", "-"), ("-", "/dev/stdout"), ("one.log", "one.log"), ("one.log", "link.log")],
+)
+def test_one_output_is_not_for_two(access: str, capture: str) -> None:
+    Path("link.log").symlink_to("one.log")
+    said_no = refusal(f"--access-log={access}", f"--capture-log={capture}")
+    assert f"--capture-log: {capture} is where the access log goes" in said_no
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
+def test_logs_take_turns_at_the_standard_output(path: str) -> None:
+    options = in_twistd({}, f"--access-log={path}", "--capture-log=captured.log")
+    own_lines, access_log, capture_log = (
+        options.setup.own_lines,
+        options.setup.access_log,
+        options.setup.capture_log,
+    )
+    assert own_lines is not None
+    assert access_log is not None
+    assert capture_log is not None
+    assert access_log.takes_turns_with(own_lines.output)
+    assert not capture_log.takes_turns_with(own_lines.output)
+
+
+def test_without_a_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: str) -> LineOutput:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(tap, "LineOutput", closed)
+    with pytest.raises(SystemExit, match="there is none: --logfile"):
+        in_twistd({})

@@ -8,12 +8,14 @@ Policies decide, and keep nothing; this keeps, and decides nothing.
     keys        what is held against a key, and whose turn it is in a pool
     budgets     how many retries a provider gets
     standing    how every key stands, to look at
+    changes     who is told when that changes
 """
 
 from __future__ import annotations
 
 from gateway.live.breakers import Breakers
 from gateway.live.budgets import RetryBudgets
+from gateway.live.changes import UNHEARD, StandingListener
 from gateway.live.keys import Keys
 from gateway.live.standing import KeyStanding, standings
 from gateway.live.turns import Turns
@@ -23,10 +25,14 @@ from gateway.snapshot.snapshot import Snapshot
 class Live:
     """All live state.  Only the reactor's thread changes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: StandingListener = UNHEARD) -> None:
+        """Begin with nothing known.
+
+        :param listener: hears of every change of a breaker or a key.
+        """
         self.turns = Turns()
-        self.breakers = Breakers()
-        self.keys = Keys(self.breakers)
+        self.breakers = Breakers(listener)
+        self.keys = Keys(self.breakers, listener)
         self.budgets = RetryBudgets()
 
     def standings(self, snapshot: Snapshot, now: float) -> list[KeyStanding]:

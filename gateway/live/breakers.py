@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from gateway.live.changes import UNHEARD, StandingListener
 from gateway.policy import breaking
-from gateway.policy.breaking import Breaker, Closed, Outcome, OutlierDetection
+from gateway.policy.breaking import Breaker, Closed, Open, Outcome, OutlierDetection
 from gateway.snapshot.backends import Backend, ProviderKey
 from gateway.snapshot.stable_names import BreakerName
 
@@ -18,7 +19,12 @@ _FAILURE = Outcome.FAILURE
 class Breakers:
     """One breaker for each key of a provider.  What was never in trouble takes no room."""
 
-    def __init__(self) -> None:
+    def __init__(self, listener: StandingListener = UNHEARD) -> None:
+        """Begin with all closed.
+
+        :param listener: hears of each that opens or closes.
+        """
+        self._listener = listener
         self.in_trouble: dict[BreakerName, Breaker] = {}
         """Every breaker that is not as if it were new.  Empty on a good day."""
 
@@ -36,20 +42,40 @@ class Breakers:
         return is_probe
 
     def report(
-        self, backend: Backend, key: ProviderKey, outcome: Outcome, now: float, *, probe: bool
+        self,
+        backend: Backend,
+        key: ProviderKey,
+        outcome: Outcome,
+        now: float,
+        *,
+        probe: bool,
+        fault: str = "",
     ) -> None:
-        """A request that began has ended; said once for each."""
+        """A request that began has ended; said once for each.
+
+        :param fault: what was wrong, in words.
+        """
         if not self.in_trouble and outcome is not _FAILURE and backend.outlier.failure_percent is None:
             return  # nothing is remembered of a success
         breaker = self.in_trouble.get(key.breaker_name, _NEW)
-        self._remember(key.breaker_name, breaking.report(breaker, outcome, backend.outlier, now, probe))
+        after = breaking.report(breaker, outcome, backend.outlier, now, probe)
+        self._remember(key.breaker_name, breaker, after, fault)
 
     def checked(
-        self, names: Iterable[BreakerName], succeeded: bool, settings: OutlierDetection, now: float
+        self,
+        names: Iterable[BreakerName],
+        succeeded: bool,
+        settings: OutlierDetection,
+        now: float,
+        fault: str = "",
     ) -> None:
-        """A health check of a provider has ended; these are the breakers of all its keys."""
+        """A health check of a provider has ended; these are the breakers of all its keys.
+
+        :param fault: what was wrong, in words.
+        """
         for name in names:
-            self._remember(name, breaking.checked(self.in_trouble.get(name, _NEW), succeeded, settings, now))
+            breaker = self.in_trouble.get(name, _NEW)
+            self._remember(name, breaker, breaking.checked(breaker, succeeded, settings, now), fault)
 
     def seconds_until_admitted(self, key: ProviderKey, now: float) -> float:
         """Seconds until a request may be sent with this key; 0 if it may now, or at any moment."""
@@ -68,8 +94,14 @@ class Breakers:
         """A copy of all that is remembered; a breaker that is missing is closed.  Safe in any thread."""
         return self.in_trouble.copy()
 
-    def _remember(self, name: BreakerName, breaker: Breaker) -> None:
+    def _remember(self, name: BreakerName, before: Breaker, breaker: Breaker, fault: str) -> None:
         if breaker == _NEW:
             self.in_trouble.pop(name, None)
         else:
             self.in_trouble[name] = breaker
+        # That a probe has failed is nothing new.
+        if isinstance(before, Closed):
+            if isinstance(breaker, Open):
+                self._listener.breaker_opened(name, breaker.until, fault)
+        elif isinstance(breaker, Closed):
+            self._listener.breaker_closed(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.live.breakers import Breakers
+from gateway.live.changes import UNHEARD, StandingListener
 from gateway.policy.balancing import next_turn
 from gateway.policy.key_choosing import (
+    Cooling,
     Dead,
     KeyState,
     Ready,
@@ -23,12 +25,14 @@ _READY = Ready()
 class Keys:
     """What is held against keys, and their turns."""
 
-    def __init__(self, breakers: Breakers) -> None:
+    def __init__(self, breakers: Breakers, listener: StandingListener = UNHEARD) -> None:
         """Begin with keys of which nothing bad is known.
 
         :param breakers: a key whose breaker is open is no choice either.
+        :param listener: hears of each that is refused or meets its limit.
         """
         self._breakers = breakers
+        self._listener = listener
         self._states: dict[BreakerName, KeyState] = {}
         """Unless it is ready."""
         self._balances: dict[BreakerName, int] = {}
@@ -77,9 +81,16 @@ class Keys:
         """The provider has answered a request with this key with an error: see `after_answer`."""
         if key.secret is None:
             return  # there is no key to blame
-        state = after_answer(self._state(key), status, code, retry_after, now)
-        if state != _READY:
-            self._states[key.breaker_name] = state
+        name, before = key.breaker_name, self._state(key)
+        state = after_answer(before, status, code, retry_after, now)
+        if state == before:
+            return
+        self._states[name] = state
+        match state:
+            case Dead():
+                self._listener.key_refused(name, status)
+            case Cooling(until) if not (isinstance(before, Cooling) and now < before.until):
+                self._listener.key_limited(name, until, status)
 
     def seconds_until_usable(self, backend: Backend, now: float) -> float | None:
         """Seconds until this backend may be asked again; None where no time helps."""

@@ -18,7 +18,16 @@ from gateway.resources.instants import MEANING as AN_INSTANT
 from gateway.resources.instants import parse_instant
 from gateway.resources.json_values import write_json
 from gateway.resources.nodes import BOOLEANS, Mapped, Node, Refused, Scalar, Sequence
-from gateway.resources.problems import Places, Problem, Report, Severity, below, printable, suggestion
+from gateway.resources.problems import (
+    Places,
+    Problem,
+    Report,
+    Severity,
+    below,
+    printable,
+    refused_text,
+    suggestion,
+)
 from gateway.resources.shapes import (
     Boolean,
     BooleanOr,
@@ -189,7 +198,7 @@ class Decoder:
                 if node.text in words:
                     return node.text
                 hint = suggestion(node.text, words)
-                self.complain(path, f'must be {_alternatives(words)}, not "{printable(node.text)}"{hint}')
+                self.complain(path, f'must be {_alternatives(words)}, not "{refused_text(node.text)}"{hint}')
             case Boolean():
                 return self._boolean(node, path)
             case WholeNumber():
@@ -208,7 +217,7 @@ class Decoder:
         try:
             return parse(text)
         except ValueError as error:
-            self.complain(path, f'{error}, not "{printable(text)}"')
+            self.complain(path, f'{error}, not "{refused_text(text)}"')
             return None
 
     def _formed(self, syntax: Syntax, text: str, path: str, subject: str = "", *, shown: bool) -> str | None:
@@ -222,7 +231,7 @@ class Decoder:
         except ValueError as error:
             message = str(error)
         self.complain(
-            path, f'{subject}{message}, not "{printable(text)}"{hint}' if shown else f"{subject}{message}"
+            path, f'{subject}{message}, not "{refused_text(text)}"{hint}' if shown else f"{subject}{message}"
         )
         return None
 
@@ -239,13 +248,13 @@ class Decoder:
     def _boolean(self, node: Scalar, path: str) -> bool | None:
         if node.plain and node.text in BOOLEANS:
             return BOOLEANS[node.text]
-        quoted = ", without quotes" if node.text in BOOLEANS else f', not "{printable(node.text)}"'
+        quoted = ", without quotes" if node.text in BOOLEANS else f', not "{refused_text(node.text)}"'
         self.complain(path, f"must be true or false{quoted}")
         return None
 
     def _whole_number(self, shape: WholeNumber, node: Scalar, path: str) -> int | None:
         if not _WHOLE_NUMBER.fullmatch(node.text):
-            self.complain(path, f'must be a whole number, not "{printable(node.text)}"')
+            self.complain(path, f'must be a whole number, not "{refused_text(node.text)}"')
         elif not node.plain:
             self.complain(path, "must be a number, without quotes")
         elif not shape.minimum <= int(node.text) <= shape.maximum:
@@ -256,7 +265,7 @@ class Decoder:
 
     def _decimal_number(self, shape: DecimalNumber, node: Scalar, path: str) -> float | None:
         if not _DECIMAL_NUMBER.fullmatch(node.text):
-            self.complain(path, f'must be a decimal number such as 0.35, not "{printable(node.text)}"')
+            self.complain(path, f'must be a decimal number such as 0.35, not "{refused_text(node.text)}"')
         elif not node.plain:
             self.complain(path, "must be a number, without quotes")
         elif float(node.text) > shape.maximum:

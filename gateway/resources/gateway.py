@@ -29,7 +29,7 @@ class GatewayDocument:
     """The settings that were written; the others keep their defaults."""
 
     limits: Mapping[str, int]
-    """Of bodyBytes, headBytes, headers and connections."""
+    """Of bodyBytes, allBodiesBytes, headBytes, headers and connections."""
     timeouts: Mapping[str, float]
     """For clients, of head, body and keepAlive; in seconds."""
     upstream_timeouts: Mapping[str, float]
@@ -46,6 +46,11 @@ class GatewayDocument:
 _LIMITS = Record(
     (
         Field("bodyBytes", WholeNumber(1024, 2**40), "Of one request's body; 33554432 unless written."),
+        Field(
+            "allBodiesBytes",
+            WholeNumber(1024, 2**44),
+            "Of all requests' bodies together that are held at once; 1073741824 unless written.",
+        ),
         Field("headBytes", WholeNumber(1024, 2**20), "Of request line and headers; 65536 unless written."),
         Field("headers", WholeNumber(1, 10_000), "Header lines of a request; 100 unless written."),
         Field(

@@ -78,7 +78,8 @@ def _findings(values: Values) -> Iterator[Finding]:
     if values["catalog"] is not None and find_spec("genai_prices") is None:
         yield Finding(
             "catalog",
-            f"needs the package {_CATALOG}, which is not installed: pip install 'llmgateway[prices]'",
+            f"needs the package {_CATALOG}, which is not installed: "
+            "pip install '.[prices]' where llmgateway's source is",
         )
     if values["catalog"] is not None and values["currency"] not in (None, "USD"):
         yield Finding("currency", f"must be USD beside catalog: {_CATALOG} has its prices in it")

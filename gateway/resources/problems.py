@@ -131,6 +131,15 @@ def printable(text: str) -> str:
     return clean if len(clean) < 65 else clean[:64] + "…"
 
 
+def refused_text(text: str) -> str:
+    """A text that was written where another one belongs, fit for a message: without what a URL has secrets in."""
+    return printable(_QUERY.sub(r"\1…", _USER.sub("…@", text)))
+
+
+_USER = re.compile(r"(?<=://)[^/?#]*@|^[^/?#@]*:[^/?#]*@")
+_QUERY = re.compile(r"([?#]).+", re.DOTALL)
+
+
 def suggestion(written: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     """`; did you mean "model"?` where a known name is near to what was written, else nothing."""
     plain = {_plain(name): name for name in known}

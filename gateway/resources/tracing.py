@@ -64,7 +64,8 @@ def _is_installed() -> bool:
 def _findings(_values: Values) -> Iterator[Finding]:
     if not _is_installed():
         yield Finding(
-            "", "needs the OpenTelemetry SDK, which is not installed: pip install 'llmgateway[otlp]'"
+            "",
+            "needs the OpenTelemetry SDK, which is not installed: pip install '.[otlp]' where llmgateway's source is",
         )
 
 

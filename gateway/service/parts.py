@@ -21,6 +21,7 @@ from gateway.serving.admin_pages import AdminPages
 from gateway.serving.admin_refusals import AdminRefusals
 from gateway.serving.change_log import ChangeLog
 from gateway.serving.health_checks import HealthChecks
+from gateway.serving.held_bodies import HeldBodies
 from gateway.serving.inquiries import Inquiries
 from gateway.serving.outgoing import VIA_NAME
 from gateway.serving.page.live_page import LivePage
@@ -39,10 +40,12 @@ from gateway.telemetry.costs import Costs
 from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.own_lines import OwnLines
 from gateway.telemetry.recent_failures import RecentFailures
 from gateway.telemetry.sources import Sources
 from gateway.telemetry.supervisor import READY, notify
 from gateway.telemetry.tracing import Tracing
+from gateway.telemetry.trouble_log import TroubleLog
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
 from gateway.watcher.watching import Watcher
@@ -54,6 +57,7 @@ from gateway.wire.pools import Pools
 from gateway.wire.ports import Ports
 from gateway.wire.sweep import Sweep
 from gateway.wire.tls import ContextCache
+from gateway.wire.tls_files import TlsFilesReader
 
 THREADS = 4
 """One follows the files; a scrape, a page of the configuration and a rehearsal may take their time beside it."""
@@ -74,15 +78,21 @@ class Parts:
         self._costs = Costs()
 
         self.current = CurrentSnapshot()
-        self.live = Live()
         self.status = Status()
         self.ports = Ports(reactor)
         self.sweep = Sweep(reactor, monotonic)
+        self.troubles = TroubleLog(reactor, self.sweep.seconds)
+        self.live = Live(self.troubles)
         self.contexts = ContextCache()
         self.tracing = Tracing(reactor)
+        bodies = HeldBodies()
         simulator = simulator_factory(reactor, self.sweep)
         self.connector = Connector(
-            reactor, self.sweep, self.contexts.creator_for, in_process_connector(reactor, simulator)
+            reactor,
+            self.sweep,
+            self.contexts.creator_for,
+            in_process_connector(reactor, simulator),
+            self.troubles,
         )
         self.pools = Pools(self.connector, self.sweep)
         self.access_lines = _line_log("access log", setup.access_log, reactor)
@@ -97,11 +107,14 @@ class Parts:
             downstream_connections=lambda: [factory.counts() for factory in self.factories],
             handshakes=self._handshakes,
             loop_lag=self.sweep.lag,
+            certificates=self._certificates,
             keys=self._keys,
             lines_dropped=partial(_lines_dropped, self.access_lines),
+            own_lines_dropped=partial(_lines_dropped, setup.own_lines),
             captured_lines_dropped=partial(_lines_dropped, self.capture_lines),
             spans_exported=lambda: self.tracing.spans_exported,
             spans_lost=lambda: self.tracing.spans_lost,
+            held_bodies=lambda: bodies.held,
             admin_refusals=refusals.counts,
         )
         self.metrics = Metrics(registry, sources)
@@ -141,6 +154,7 @@ class Parts:
             recent_failures=failures,
             sweep=self.sweep,
             costs=self._costs,
+            bodies=bodies,
             tracing=self.tracing.current,
             via=VIA_NAME + os.urandom(6).hex().encode(),
         )
@@ -171,6 +185,12 @@ class Parts:
 
     # -- configuration -----------------------------------------------------------------------------
 
+    def look(self) -> None:
+        """Look at all files now: those of conf.d, and those of listeners."""
+        self.watcher.ask()
+        for files in self._tls_files():
+            files.read_again()
+
     def adopt(self, generation: Generation) -> None:
         """Run on this generation from now on; exchanges that have begun keep theirs."""
         is_first = self.current.snapshot is None
@@ -182,6 +202,7 @@ class Parts:
         self.tracing.adopt(snapshot.settings.tracing, at_once=is_first)
         self.live.keep(snapshot)
         self.pools.adopt(snapshot.destinations)
+        self.troubles.keep(snapshot.destinations)
         self.health_checks.adopt(snapshot)
         self.contexts.keep(generation.tls)
         self.status.adopted(generation, now)
@@ -194,7 +215,16 @@ class Parts:
         if any(table.asks_catalog for table in generation.snapshot.tenants.values()):
             self._costs.load_catalog()
 
+    def _tls_files(self) -> list[TlsFilesReader]:
+        """Of every listener that speaks TLS."""
+        listeners = (*self._setup.listeners, self._setup.admin)
+        return [each.tls_files for each in listeners if each.tls_files is not None]
+
     # -- what metrics ask ----------------------------------------------------------------------------
+
+    def _certificates(self) -> dict[str, float]:
+        """When which listener's certificate ends, in seconds of Unix time."""
+        return {files.name: files.ends_at for files in self._tls_files()}
 
     def _keys(self) -> list[KeyStanding]:
         """How every provider's key stands; asked in the thread that renders."""
@@ -214,11 +244,11 @@ def _line_log(noun: str, output: LineOutput | None, reactor: Any) -> LineLog | N
     return LineLog(noun, output, reactor) if output is not None else None
 
 
-def _lines_dropped(lines: LineLog | None) -> int:
+def _lines_dropped(lines: LineLog | OwnLines | None) -> int:
     return lines.lines_dropped if lines is not None else 0
 
 
-_NOT_THE_WIRES = ("attempt_headers", "gen_ai", "tracing")
+_NOT_THE_WIRES = ("all_bodies_bytes", "attempt_headers", "gen_ai", "tracing")
 
 
 def _downstream_limits(settings: GatewaySettings) -> DownstreamLimits:

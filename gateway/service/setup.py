@@ -9,6 +9,7 @@ from attrs import frozen
 
 from gateway.messages import Secret
 from gateway.telemetry.line_output import LineOutput
+from gateway.telemetry.own_lines import OwnLines
 from gateway.wire.ports import Listener
 
 
@@ -25,6 +26,8 @@ class GatewaySetup:
     """What opens the admin port; None leaves it open."""
     labels: Mapping[str, str]
     root_namespace: str
+    own_lines: OwnLines | None
+    """The gateway's own log, where that goes to the standard output."""
     access_log: LineOutput | None
     """Where it is written, open already; None writes none."""
     capture_log: LineOutput | None

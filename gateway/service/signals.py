@@ -1,6 +1,6 @@
 """What the gateway does when its process is sent a signal.
 
-SIGHUP            looks at conf.d at once
+SIGHUP            looks at conf.d and at listeners' certificates at once
 SIGUSR1           opens its logs anew, after a rotation has moved files away
 SIGTERM, SIGINT   stops gracefully the first time, at once the second time
 """
@@ -20,7 +20,7 @@ def take_signals(reactor: Any, parts: Parts) -> None:
 
     :param reactor: Twisted's, which is about to run.
     """
-    _take(reactor, signal.SIGHUP, parts.watcher.ask)
+    _take(reactor, signal.SIGHUP, parts.look)
     _take(reactor, signal.SIGUSR1, partial(_rotated, signal.getsignal(signal.SIGUSR1), parts))
     # Twisted's reactor takes these for itself when it begins to run, and would stop at once each time.
     for number in (signal.SIGTERM, signal.SIGINT):

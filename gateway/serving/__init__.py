@@ -27,6 +27,7 @@ upload      a request body that is streamed through
 models      GET …/models, answered from the route
 refusals    a GatewayError -> an error body in the client's dialect
 settling    what is told of an exchange that has ended, and to whom
+spending    what its attempts have used and cost, each by itself
 capturing   what a tenant wants kept of its exchanges
 spans       what a trace is told of an exchange and its attempts
 scrubbing   keeps our secrets out of what a provider says

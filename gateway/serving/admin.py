@@ -1,20 +1,22 @@
 """The admin port as it is spoken to: HTTP/1.1 by `twisted.web.http`, bodies kept in memory within limits.
 
 Not by the resources above `twisted.web.http`, which announce the server, keep sessions, and read request bodies
-into files.
+into files.  What is long is sent as it is made: it never lies in memory as one, nor keeps anybody waiting.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
+from zope.interface import implementer
 
-from gateway.serving.admin_answers import Answer, sentence
+from gateway.serving.admin_answers import Answer, Rest, sentence
 from gateway.serving.admin_pages import LONGEST_FORM, AdminPages, is_form
 
 QUESTION_BYTES = 16 * 1024 * 1024
@@ -86,14 +88,77 @@ class AdminRequest(http.Request):
             self.write(b"\n")
             answer.goes_on(self)
             return
-        self.responseHeaders.setRawHeaders("Content-Length", [str(len(answer.body))])
+        if answer.rest is None:
+            self.responseHeaders.setRawHeaders("Content-Length", [str(len(answer.body))])
         self.write(answer.body)
-        self.finish()
+        if answer.rest is None or self.method == b"HEAD":
+            self.finish()
+        else:
+            _Sending(self, answer.rest)
 
     def _give_up_body(self) -> None:
         self.channel.factory.held_bytes -= self._held
         self._held = 0
         self._body = self.content = BytesIO()
+
+
+@implementer(IPushProducer)
+class _Sending:
+    """The rest of an answer on its way.  A piece is made when there is room for it, not before."""
+
+    _log = Logger()
+
+    def __init__(self, request: AdminRequest, rest: Rest) -> None:
+        self._request = request
+        self._rest = rest
+        self._is_full = False
+        self._is_making = False
+        self._has_ended = False
+        request.notifyFinish().addErrback(self._gone)
+        request.registerProducer(self, True)
+        self._go_on()
+
+    def pauseProducing(self) -> None:
+        """The client does not read as fast as it is sent."""
+        self._is_full = True
+
+    def resumeProducing(self) -> None:
+        """It has read what it was sent."""
+        self._is_full = False
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        """It has gone; `notifyFinish` says so, too."""
+
+    def _go_on(self) -> None:
+        if self._is_full or self._is_making or self._has_ended:
+            return
+        making = self._rest()
+        if making is None:
+            self._has_ended = True
+            self._request.unregisterProducer()
+            self._request.finish()
+        else:
+            self._is_making = True
+            making.addCallback(self._made).addErrback(self._failed)
+
+    def _made(self, piece: bytes) -> None:
+        self._is_making = False
+        if not self._has_ended:
+            self._request.write(piece)
+            self._go_on()
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure(
+            "the admin port could not answer {path} to its end", failure, path=self._request.path
+        )
+        self._has_ended = True
+        # Without its last chunk, so that nobody takes it for the whole.
+        transport: Any = self._request.channel.transport
+        transport.abortConnection()
+
+    def _gone(self, reason: Failure) -> None:
+        self._has_ended = True
 
 
 class AdminChannel(http.HTTPChannel):

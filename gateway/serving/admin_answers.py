@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.web import http
 
 TEXT = "text/plain; charset=utf-8"
@@ -20,6 +22,10 @@ POLICY = (
 )
 
 
+Rest: TypeAlias = Callable[[], "Deferred[bytes] | None"]
+"""Makes the next piece; None after the last one."""
+
+
 @frozen
 class Answer:
     """What one request gets."""
@@ -30,7 +36,9 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     """Further ones."""
     goes_on: Callable[[http.Request], None] | None = None
-    """Takes the request over once the head is written; None for an answer that ends with its body."""
+    """Takes the request over once the head is written; None for an answer that ends by itself."""
+    rest: Rest | None = None
+    """Makes what comes after the body; None for an answer that is whole."""
 
 
 def sentence(status: int, text: str, *headers: tuple[str, str]) -> Answer:

@@ -16,8 +16,6 @@ from functools import partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
-from prometheus_client import exposition as plain_text
-from prometheus_client.openmetrics import exposition as open_metrics
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.web import http
 
@@ -30,6 +28,7 @@ from gateway.serving.page.document import sign_in
 from gateway.serving.page.static_files import static_files
 from gateway.serving.questions import Question, question_of
 from gateway.serving.rehearsing import Proposal, Rehearsal, proposal_of
+from gateway.telemetry.exposition import Exposition
 
 INDEX = b"""llmgateway admin
 
@@ -212,10 +211,15 @@ class AdminPages:
     def _healthz(self, request: http.Request) -> Answer:
         return sentence(http.OK, "ok")
 
-    def _readyz(self, request: http.Request) -> Answer:
+    def _readyz(self, request: http.Request) -> Answer | Deferred[Answer]:
+        refusal = self._access.refusal(request)
+        if refusal is Refusal.WRONG:  # a token is not to be guessed at here either
+            return self._refused(request, refusal)
         ready, problems = self._state.ready()
         status = http.OK if ready else http.SERVICE_UNAVAILABLE
-        return Answer(status, json_text({"ready": ready, "problems": problems}), JSON)
+        # They repeat what stands in files.
+        told = problems if refusal is None else len(problems)
+        return Answer(status, json_text({"ready": ready, "problems": told}), JSON)
 
     def _config(self, request: http.Request) -> Answer | Deferred[Answer]:
         asked = request.args.get(b"tenant")
@@ -226,17 +230,27 @@ class AdminPages:
         return self._rendered(lambda: json_text(shown()), JSON)
 
     def _metrics(self, request: http.Request) -> Deferred[Answer]:
-        render: Callable[[CollectorRegistry], bytes]
-        # Not prometheus_client's own choice: it raises for a version that is no number.
-        if _accepts(request, b"application/openmetrics-text"):
-            render, content_type = open_metrics.generate_latest, open_metrics.CONTENT_TYPE_LATEST
-        else:
-            render, content_type = plain_text.generate_latest, plain_text.CONTENT_TYPE_PLAIN_0_0_4
-        return self._rendered(partial(render, self._registry), content_type)
+        exposition = Exposition(
+            self._registry,
+            is_open_metrics=_accepts(request, b"application/openmetrics-text"),
+            is_compressed=accepts_gzip(request),
+        )
+        headers = (("Content-Encoding", "gzip"),) if exposition.is_compressed else ()
+
+        def rest() -> Deferred[bytes] | None:
+            return None if exposition.is_over else self._render(exposition.more)
+
+        return self._render(exposition.more).addCallback(
+            lambda body: Answer(
+                http.OK, body, exposition.content_type, headers, rest=None if exposition.is_over else rest
+            )
+        )
 
     def _rendered(self, render: Callable[[], bytes], content_type: str) -> Deferred[Answer]:
-        rendering = self._one_rendering.run(self._in_thread, render)
-        return rendering.addCallback(lambda body: Answer(http.OK, body, content_type))
+        return self._render(render).addCallback(lambda body: Answer(http.OK, body, content_type))
+
+    def _render(self, render: Callable[[], bytes]) -> Deferred[bytes]:
+        return self._one_rendering.run(self._in_thread, render)
 
     # -- who may see them ----------------------------------------------------------------------------
 
@@ -336,3 +350,13 @@ def _content_type(request: http.Request) -> bytes:
 
 def _accepts(request: http.Request, content_type: bytes) -> bool:
     return content_type in b",".join(request.requestHeaders.getRawHeaders(b"Accept", [])).lower()
+
+
+def accepts_gzip(request: http.Request) -> bool:
+    """Tell whether the answer may be compressed (RFC 9110 §12.5.3)."""
+    for line in request.requestHeaders.getRawHeaders(b"Accept-Encoding", []):
+        for each in line.lower().split(b","):
+            coding, _, weight = each.partition(b";")
+            if coding.strip() == b"gzip":
+                return weight.replace(b" ", b"").rstrip(b"0.") != b"q="
+    return False

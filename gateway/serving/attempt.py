@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Progress
 from gateway.messages import ResponseHead
 from gateway.policy.breaking import Outcome
 from gateway.serving.effort import Effort
@@ -68,6 +68,7 @@ class Attempt:
         "_lingers_until",
         "_pending",
         "_request",
+        "_sent_in_part",
         "_surroundings",
         "_upload",
         "answer",
@@ -114,6 +115,8 @@ class Attempt:
         """Clock time in seconds."""
         self.sent: float | None = None
         """Clock time at which the request was sent; None before."""
+        self._sent_in_part = False
+        """It has ended before the provider had all of the request."""
         self.connections = 0
         """How many connections the request was sent on."""
 
@@ -136,12 +139,15 @@ class Attempt:
         if pending is not None:
             self._pending = pending
 
-    def conclude(self, outcome: Outcome, now: float) -> None:
-        """Tell the breaker how it ended; only the first time counts."""
+    def conclude(self, outcome: Outcome, now: float, fault: str = "") -> None:
+        """Tell the breaker how it ended; only the first time counts.
+
+        :param fault: what was wrong, in words.
+        """
         if not self._concluded:
             self._concluded = True
             breakers = self._surroundings.live.breakers
-            breakers.report(self.backend, self.key, outcome, now, probe=self._is_probe)
+            breakers.report(self.backend, self.key, outcome, now, probe=self._is_probe, fault=fault)
 
     def succeed(self, now: float) -> None:
         """It has brought all that is wanted; only the end of the body may be missing.  The observer hears no more."""
@@ -156,6 +162,8 @@ class Attempt:
         """The client is being shown its answer; a probe has proved by this what it was sent for."""
         if self._is_probe:
             self.conclude(Outcome.SUCCESS, self._surroundings.sweep.seconds())
+        if self.span is not None and self.answer.watcher is not None:
+            self.span.content_at = self._surroundings.sweep.seconds()
 
     def cancel(self) -> None:
         """End it, in whatever phase it is; the observer hears nothing more."""
@@ -166,6 +174,7 @@ class Attempt:
             self._pending = None
         connection = self._disconnected()
         if connection is not None:
+            self._sent_in_part = not connection.request_sent
             connection.abort()
 
     def swept(self, now: float) -> None:
@@ -177,6 +186,11 @@ class Attempt:
     def is_queued(self) -> bool:
         """No connection is even being made for it: there are as many as the provider may have."""
         return self._pending is not None and self._pending.attempt is None
+
+    @property
+    def sent_whole(self) -> bool:
+        """The provider has had all of the request; told once it has ended."""
+        return self.sent is not None and not self._sent_in_part
 
     @property
     def is_sending(self) -> bool:
@@ -219,6 +233,7 @@ class Attempt:
 
     def connection_failed(self, error: GatewayError) -> None:
         self._pending = None
+        self._sent_in_part = True
         self._tell_failed(error)
 
     # -- AnswerReceiver ----------------------------------------------------------------------------
@@ -246,6 +261,8 @@ class Attempt:
         ):
             self._acquire(fresh=True)
         else:
+            if connection is not None:
+                self._sent_in_part = error.progress is Progress.NOT_SENT or not connection.request_sent
             self._tell_failed(error)
 
     def break_down(self) -> None:

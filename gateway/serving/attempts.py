@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from gateway.dialects.dialect import StreamSplice
+from gateway.errors import GatewayError
 from gateway.messages import Headers
 from gateway.policy.breaking import Outcome
 from gateway.policy.retrying import Failure, Fault
 from gateway.serving.attempt import Attempt, AttemptObserver
 from gateway.serving.effort import Effort
-from gateway.serving.faults import fault_of_unfinished
+from gateway.serving.faults import fault_of_unfinished, in_words
 from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
-from gateway.serving.spans import tell_attempt
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.backends import Backend, ProviderKey
@@ -30,13 +30,14 @@ class Attempts:
 
     __slots__ = (
         "_awaited",
-        "_begun",
         "_effort",
         "_first",
         "_keeps_text",
         "_original",
         "_surroundings",
         "_upload",
+        "begun",
+        "ended",
         "hedge",
         "running",
         "tried",
@@ -66,20 +67,23 @@ class Attempts:
         """To be asked again after a wait."""
         self._first: Backend | None = None
         """Who was to be asked first."""
-        self._begun: list[Attempt] = []
+        self.begun: list[Attempt] = []
+        """Every attempt, in that order."""
         self.running: list[Attempt] = []
         self.hedge: Attempt | None = None
         """The one that was made beside another; None once it is counted what it was good for."""
         self.tried: list[Tried] = []
         """Every attempt that has ended, and every backend that was passed over, in that order; those that went well
         only for the access log."""
+        self.ended: tuple[tuple[Attempt, Tried], ...] = ()
+        """Every attempt that has ended, with what is said of it; empty where the only one has ended well."""
 
     @property
     def number(self) -> int:
         """How many times a provider was tried, a kept connection that was dead included."""
-        if len(self._begun) == 1:  # nearly always
-            return self._begun[0].connections or 1
-        return sum(attempt.connections or 1 for attempt in self._begun)
+        if len(self.begun) == 1:  # nearly always
+            return self.begun[0].connections or 1
+        return sum(attempt.connections or 1 for attempt in self.begun)
 
     @property
     def repeatable(self) -> bool:
@@ -89,7 +93,7 @@ class Attempts:
     def at(self, backend: Backend) -> int:
         """How many there were at this backend."""
         number = 0
-        for attempt in self._begun:
+        for attempt in self.begun:
             if attempt.backend is backend:
                 number += 1
         return number
@@ -120,11 +124,11 @@ class Attempts:
         attempt = Attempt(surroundings, request, answer, observer, self._effort, self._upload)
         if self._awaited is backend:
             self._awaited = None  # it is counted already
-        elif self._begun and self.at(backend):
+        elif self.begun and self.at(backend):
             surroundings.live.budgets.retry_sent(backend.name, now)
         else:
             surroundings.live.budgets.request_sent(backend.name, now)
-        self._begun.append(attempt)
+        self.begun.append(attempt)
         self.running.append(attempt)
         attempt.start(now)
         return attempt
@@ -143,13 +147,17 @@ class Attempts:
         self.tried.append(Tried(backend.provider, "", Fault.OPEN.value, None, 0.0))
         self._surroundings.metrics.attempted(backend.labels, Fault.OPEN.value)
 
-    def failed(self, attempt: Attempt, failure: Failure, verdict: Outcome) -> None:
+    def failed(
+        self, attempt: Attempt, failure: Failure, verdict: Outcome, error: GatewayError | None = None
+    ) -> None:
         """This one has, in the provider's hands or in the client's; nothing more of it is wanted.
 
         :param verdict: for the breaker.
+        :param error: of the wire, or of a deadline.
         """
-        now = self._end(attempt, failure.fault.value, failure.status)
-        attempt.conclude(verdict, now)
+        now = self._end(attempt, failure.fault.value, failure.status or attempt.answer.status or None)
+        self._remember(attempt)
+        attempt.conclude(verdict, now, in_words(failure, error))
         attempt.cancel()
         if failure.fault is Fault.STATUS and failure.status is not None:
             keys = self._surroundings.live.keys
@@ -158,10 +166,13 @@ class Attempts:
     def succeeded(self, attempt: Attempt) -> None:
         """This one has brought all there is."""
         attempt.succeed(self._end(attempt, OK, attempt.answer.status))
+        if self.ended:
+            self._remember(attempt)
 
     def cancel(self, attempt: Attempt) -> None:
         """Nobody wants this one any more, whatever it would have brought."""
         self._end(attempt, CANCELLED, None)
+        self._remember(attempt)
         attempt.cancel()
 
     def cancel_all(self) -> None:
@@ -213,23 +224,28 @@ class Attempts:
         elif self.at(backend):
             purpose = Purpose.RETRY
         else:
-            purpose = Purpose.FALLBACK if self._begun else Purpose.FIRST
-        return trace.attempt(purpose, original.operation, original.sent_model(backend))
+            purpose = Purpose.FIRST if backend is self._first else Purpose.FALLBACK
+        model, stream = original.sent_model(backend), original.wants_stream(backend)
+        return trace.attempt(purpose, original.operation, model, stream=stream)
 
     def _end(self, attempt: Attempt, outcome: str, status: int | None) -> float:
         """Count it, and tell what time it is."""
         self.running.remove(attempt)
         surroundings, backend = self._surroundings, attempt.backend
         now = surroundings.sweep.seconds()
-        if surroundings.access_log is not None or outcome != OK:
-            first = self._begun[0]
+        if surroundings.access_log is not None or outcome != OK or self.ended:
+            first = self.begun[0]
             after = 0.0 if attempt is first else _to_the_millisecond(attempt.started - first.started)
             seconds = _to_the_millisecond(now - attempt.started)
             self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds, after))
         surroundings.metrics.attempted(backend.labels, outcome)
         if attempt.span is not None:
-            tell_attempt(attempt, attempt.span, outcome, status, now)
+            attempt.span.end(outcome, status, now)
         return now
+
+    def _remember(self, attempt: Attempt) -> None:
+        """Keep in mind that this one has just ended."""
+        self.ended += ((attempt, self.tried[-1]),)
 
 
 def _to_the_millisecond(seconds: float) -> float:

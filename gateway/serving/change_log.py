@@ -75,11 +75,11 @@ class ChangeLog:
         words = "; ".join(in_words(found))
         self._log.info(
             "configuration {result}, hosts served: {hosts}, tenants: {tenants}"
-            + ("; {words}" if words else ""),
+            + ("; {_words}" if words else ""),
             result=result.replace("_", " "),
             hosts=generation.snapshot.hosts,
             tenants=len(generation.snapshot.tenants),
-            words=words,
+            _words=words,
             changes=[
                 {"tenant": each.tenant, "how": each.how, "details": list(each.details)} for each in found
             ],

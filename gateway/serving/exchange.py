@@ -17,6 +17,7 @@ from gateway.serving.acquaintance import HeadReading, acquaintance_with
 from gateway.serving.answer import Answer
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.effort import Effort
+from gateway.serving.held_bodies import NOT_COUNTED
 from gateway.serving.mirroring import Mirrors
 from gateway.serving.models import models_body
 from gateway.serving.outgoing import Original
@@ -53,6 +54,7 @@ class Exchange:
         "envelope",
         "error",
         "head",
+        "held_bytes",
         "operation",
         "pursuit",
         "reading",
@@ -91,6 +93,8 @@ class Exchange:
         self.operation: Operation | None = None
         self.chunks: list[bytes] = []
         self.received_bytes = 0
+        self.held_bytes = 0
+        """What of them is counted as held."""
         self.envelope: Envelope | None = None
         self.upload: Upload | None = None
         self.pursuit: Pursuit | None = None
@@ -158,12 +162,25 @@ class Exchange:
     def body_received(self, data: bytes) -> None:
         self.received_bytes += len(data)
         if self.upload is None:
-            self.chunks.append(data)
+            if self.received_bytes <= NOT_COUNTED or self._may_hold():
+                self.chunks.append(data)
             return
         effort, seconds = self.effort, self._surroundings.sweep.seconds
         effort.begin(seconds())
         self.upload.received(data)
         effort.pause(seconds())
+
+    def _may_hold(self) -> bool:
+        """Count what has come of a large body; refuse the request where there is no room for more."""
+        surroundings, more = self._surroundings, self.received_bytes - self.held_bytes
+        snapshot = surroundings.current.snapshot
+        assert snapshot is not None
+        if surroundings.bodies.take(more, snapshot.settings.all_bodies_bytes):
+            self.held_bytes += more
+            return True
+        self.chunks.clear()
+        self._refuse(GatewayError("overloaded", "The gateway holds as much of requests' bodies as it may."))
+        return False
 
     def body_ended(self) -> None:
         if self.upload is not None:
@@ -264,6 +281,8 @@ class Exchange:
         """Tell how it ended, once."""
         self._settled = True
         self._surroundings.metrics.in_flight -= 1
+        if self.held_bytes:
+            self._surroundings.bodies.give_back(self.held_bytes)
         settle(self, self._surroundings, outcome)
         # A pursuit and its owner know each other: let go, so that both are freed without the collector.
         self.pursuit = None

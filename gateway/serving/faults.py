@@ -48,6 +48,29 @@ def fault_of_unfinished(answer: ProviderAnswer) -> Fault:
     return Fault.STALLED if answer.has_content else Fault.NO_CONTENT
 
 
+def in_words(failure: Failure, error: GatewayError | None) -> str:
+    """What was wrong with an attempt, for the log.
+
+    :param error: of the wire, or of a deadline; None where the provider has answered.
+    """
+    if failure.fault is Fault.STATUS:
+        return f"status {failure.status}"
+    return f"{error.message} {error.detail}".rstrip() if error is not None else _WORDS[failure.fault]
+
+
+_WORDS: Mapping[Fault, str] = MappingProxyType(
+    {
+        Fault.UNREACHABLE: "it could not be reached",
+        Fault.RESET: "it closed the connection before an answer",
+        Fault.SILENT: "no answer began in time",
+        Fault.NO_CONTENT: "no content came in time",
+        Fault.CUT: "its answer ended before it was whole",
+        Fault.STALLED: "its answer stalled",
+        Fault.OPEN: "it was not even asked",
+    }
+)
+
+
 def cut_short() -> GatewayError:
     """The error of ours for an answer that ended properly and is less than it should be."""
     message = "The provider's answer ended before it was whole."

@@ -103,7 +103,8 @@ class CheckedProvider:
         surroundings.metrics.health_checked(backend.name, result)
         if result is not CheckResult.REFUSED:
             succeeded, now = result is CheckResult.SUCCESS, surroundings.sweep.seconds()
-            surroundings.live.breakers.checked(self.breakers, succeeded, backend.outlier, now)
+            fault = f"health check: {reason}"
+            surroundings.live.breakers.checked(self.breakers, succeeded, backend.outlier, now, fault)
         if result is not self._last:
             self._last = result
             tell = self._log.info if result is CheckResult.SUCCESS else self._log.warn

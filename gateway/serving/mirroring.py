@@ -1,7 +1,7 @@
 """Copies of requests: a share of them goes to another backend, too, whose answer is thrown away.
 
 A copy begins when the reactor's turn is over, is an attempt of its own, and knows nothing of the request that it was
-made from.  Its tokens are nobody's, and whatever becomes of it, the client does not notice.
+made from.  Its tokens are no client's, and whatever becomes of it, the client does not notice.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from gateway.policy.breaking import Outcome
 from gateway.policy.retrying import Failure, Fault
 from gateway.serving.attempt import Attempt
 from gateway.serving.effort import Effort
-from gateway.serving.faults import failure_of_answer, failure_of_error, verdict_on
+from gateway.serving.faults import failure_of_answer, failure_of_error, in_words, verdict_on
 from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.spans import tell_attempt
+from gateway.serving.spending import spending_of, used
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.backends import Backend
 from gateway.snapshot.tables import Mirror
+from gateway.telemetry.discarded_counts import Discarded
 from gateway.telemetry.traces import AttemptSpan, Purpose
 
 MOST_COPIES = 256
@@ -73,15 +75,15 @@ class Mirrors:
 
     def ended(self, copy: Copy) -> None:
         """It needs no more room."""
-        if copy in self.running:
-            self.running.remove(copy)
-            self.running_bytes -= copy.size
+        self.running.remove(copy)
+        self.running_bytes -= copy.size
 
 
 def _span(original: Original, backend: Backend) -> AttemptSpan | None:
     if original.trace is None:
         return None
-    return original.trace.attempt(Purpose.MIRROR, original.operation, original.sent_model(backend))
+    model, stream = original.sent_model(backend), original.wants_stream(backend)
+    return original.trace.attempt(Purpose.MIRROR, original.operation, model, stream=stream)
 
 
 class Copy:
@@ -124,15 +126,24 @@ class Copy:
         if failure.status is not None:
             keys, now = self._surroundings.live.keys, self._surroundings.sweep.seconds()
             keys.answered(self._attempt.key, failure.status, failure.code, failure.retry_after, now)
-        self._end(verdict_on(failure, error), failure.fault.value)
+        self._end(verdict_on(failure, error), failure.fault.value, in_words(failure, error))
 
-    def _end(self, verdict: Outcome, outcome: str) -> None:
+    def _end(self, verdict: Outcome, outcome: str, fault: str = "") -> None:
+        if self not in self._mirrors.running:
+            return  # something has failed as it ended
         surroundings, attempt = self._surroundings, self._attempt
         now = surroundings.sweep.seconds()
         surroundings.sweep.forget(self)
         self._mirrors.ended(self)
-        attempt.conclude(verdict, now)
+        attempt.conclude(verdict, now, fault)
         attempt.cancel()
-        if attempt.span is not None:
-            tell_attempt(attempt, attempt.span, outcome, attempt.answer.status or None, now)
         surroundings.metrics.mirrored(attempt.backend.labels, outcome)
+        spent = spending_of(attempt, Discarded.MIRROR, surroundings.costs)
+        if attempt.span is not None:
+            attempt.span.end(outcome, attempt.answer.status or None, now)
+            tell_attempt(attempt, attempt.span, None if spent is None else used(spent))
+        if spent is not None:
+            labels = attempt.backend.labels
+            surroundings.metrics.discarded(
+                labels, "", Discarded.MIRROR, spent.usage, spent.cost, spent.currency
+            )

@@ -319,6 +319,18 @@ class ProviderAnswer:
             self._facts = facts if facts.usage is not None else self._estimated(facts)
         return self._facts
 
+    def billed(self) -> AnswerFacts:
+        """What its provider charges for, though nobody gets it: at least the input, unless it has refused."""
+        if self.status >= 300 or self.error is not None:
+            return _NO_FACTS
+        facts = self.facts()
+        return facts if facts.usage is not None else self._estimated(facts)
+
+    @property
+    def sent_model(self) -> str | None:
+        """What the provider was asked for; None where nobody says, or nobody has read it."""
+        return self._original.sent_model(self.backend)
+
     def _estimated(self, facts: AnswerFacts) -> AnswerFacts:
         original = self._original
         envelope = original.envelope

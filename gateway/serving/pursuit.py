@@ -7,13 +7,12 @@ Until the first content an attempt can be thrown away, and the client never hear
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from gateway.dialects.dialect import AnswerFacts
 from gateway.errors import GatewayError
 from gateway.policy.retrying import Failure, Fault
 from gateway.serving.answer import Answer
@@ -24,6 +23,7 @@ from gateway.serving.faults import cut_short, failure_of_answer, failure_of_erro
 from gateway.serving.last_word import refuse
 from gateway.serving.outgoing import Original
 from gateway.serving.patience import Patience, overdue, request_timeout
+from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.recourse import Recourse
 from gateway.serving.relay import Relay
 from gateway.serving.surroundings import Surroundings
@@ -61,7 +61,6 @@ class Pursuit:
         "_recourse",
         "_relay",
         "_rule",
-        "_shown",
         "_surroundings",
         "_upload",
         "_waiting",
@@ -69,6 +68,7 @@ class Pursuit:
         "attempts",
         "backend",
         "content_at",
+        "shown",
     )
 
     def __init__(
@@ -100,14 +100,14 @@ class Pursuit:
         """Whose answer the client sees, or who was asked last."""
         self.content_at: float | None = None
         """Clock time at which the client was told the first of a provider's answer."""
+        self.shown: Attempt | None = None
+        """Whose answer or error the client sees, or saw last."""
         self._patience: Patience | None = None
         """None where nothing limits the request as a whole."""
         self._recourse: Recourse | None = None
         """None as long as all goes well."""
         self._relay: Relay | None = None
         """Has the word from the first content on."""
-        self._shown: Attempt | None = None
-        """Whose answer or error the client has got, whole and at once."""
         self._waiting: IDelayedCall | None = None
         """The next try at a backend."""
         self._watched = False
@@ -134,22 +134,18 @@ class Pursuit:
             self._watched = True
             self._surroundings.sweep.watch(self)
 
-    def facts(self) -> AnswerFacts:
-        """Usage and model, as far as providers have told them."""
+    @property
+    def heard(self) -> Sequence[ProviderAnswer]:
+        """Every answer that the client has something of, in that order."""
         if self._relay is not None:
-            return self._relay.facts()
-        return self._shown.answer.facts() if self._shown is not None else AnswerFacts()
+            return self._relay.heard
+        return [self.shown.answer] if self.shown is not None else []
 
     @property
     def stream_begun_at(self) -> float | None:
         """Clock time at which the client was told the first content of a stream; None where it was told none."""
         relay = self._relay
         return self.content_at if relay is not None and relay.speaker.answer.watcher is not None else None
-
-    @property
-    def shown(self) -> Attempt | None:
-        """Whose answer or error the client sees, or saw last."""
-        return self._relay.speaker if self._relay is not None else self._shown
 
     # -- whom to ask -----------------------------------------------------------------------------------
 
@@ -211,11 +207,11 @@ class Pursuit:
         :param error: with which it has ended already.
         """
         self.backend, said, answer = attempt.backend, attempt.answer, self._answer
+        self.shown = attempt
         self.content_at = self._surroundings.sweep.seconds()
         if len(self.attempts.running) > 1 or self.attempts.hedge is not None:
             self.attempts.keep_only(attempt)
         if said.ended and said.watcher is None and not answer.begun:
-            self._shown = attempt
             answer.tell(said, self.attempts.headers(attempt))
             self.attempts.succeeded(attempt)
             self._end(outcome_of_answer(said.status), None)
@@ -236,7 +232,7 @@ class Pursuit:
 
         :param error: None where the provider has answered with an error of its own.
         """
-        self.attempts.failed(attempt, failure, verdict_on(failure, error))
+        self.attempts.failed(attempt, failure, verdict_on(failure, error), error)
         recourse = self.recourse()
         if error is None:
             recourse.answered_with_error(attempt)
@@ -255,7 +251,7 @@ class Pursuit:
         :param by: whose own error that was; None where it was one of ours.
         """
         if by is not None:
-            self._shown, self.backend = by, by.backend
+            self.shown, self.backend = by, by.backend
             self.content_at = self._surroundings.sweep.seconds()
         self._end(outcome, error)
 

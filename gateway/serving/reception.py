@@ -13,6 +13,7 @@ from gateway.messages import RequestHead
 from gateway.serving.answer import Answer
 from gateway.serving.exchange import Exchange
 from gateway.serving.mirroring import Mirrors
+from gateway.serving.recording import shown_path
 from gateway.serving.settling import ANONYMOUS
 from gateway.serving.surroundings import Surroundings
 from gateway.telemetry.exchange_record import ExchangeNames, ExchangeRecord
@@ -57,8 +58,15 @@ class Reception:
         series.finished(error.status, outcome, 0.0, None)
         series.response_bytes += answer.body_bytes
         if surroundings.access_log is not None:
+            seen = connection.seen
             surroundings.access_log.write(
-                ExchangeNames(peer=connection.peer, listener=connection.listener),
+                ExchangeNames(
+                    method=seen.method.decode(),
+                    path=shown_path(seen.path),
+                    host=seen.host.decode(),
+                    peer=connection.peer,
+                    listener=connection.listener,
+                ),
                 ExchangeRecord(
                     request_id=request_id.decode(),
                     code=error.status,

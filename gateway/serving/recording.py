@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gateway.serving.pace import NO_PACE
@@ -13,6 +14,8 @@ from gateway.telemetry.trace_context import TRACEPARENT, read_trace_context
 if TYPE_CHECKING:
     from gateway.serving.exchange import Exchange
     from gateway.serving.settling import Settled
+
+_PARAMETERS = re.compile(rb";|%3b|%3f", re.IGNORECASE)
 
 _WHOLE = 2.0**52
 """A number so large that a small one added to it becomes whole: times are written to the microsecond, and `round` would
@@ -41,11 +44,16 @@ def _new_names(exchange: Exchange, settled: Settled, backend: Backend | None) ->
         provider=labels.provider,
         provider_host=backend.provider_host if backend is not None else "",
         method=head.method.decode(),
-        path=head.path.decode("latin-1"),
+        path=shown_path(head.path),
         host=head.host,
         peer=connection.peer,
         listener=connection.listener,
     )
+
+
+def shown_path(path: bytes) -> str:
+    """A path as others are told of it: without the parameters in which clients put keys as they do in queries."""
+    return _PARAMETERS.split(path, 1)[0].decode("latin-1")
 
 
 def record_of(exchange: Exchange, settled: Settled) -> ExchangeRecord:
@@ -67,8 +75,8 @@ def record_of(exchange: Exchange, settled: Settled) -> ExchangeRecord:
         answered_model = settled.facts.answered_model or ""
         if answered_model != sent_model and repeats_secret(answered_model, backend.secrets):
             answered_model = ""
-        if settled.cost is not None and backend.pricing is not None:
-            cost, currency = round(settled.cost, 10), backend.pricing.currency
+        if settled.cost is not None:
+            cost, currency = round(settled.cost, 10), settled.currency
         if shown is not None and shown.answer.provider_request_id is not None:
             provider_request_id = shown.answer.provider_request_id.decode("latin-1")
         if head_after is not None and pursuit.content_at is not None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
-from gateway.dialects.dialect import AnswerFacts
 from gateway.errors import GatewayError
-from gateway.messages import sum_of
 from gateway.policy.retrying import Failure, Fault, Onward
 from gateway.serving.answer import Answer
 from gateway.serving.attempt import Attempt
@@ -17,6 +13,7 @@ from gateway.serving.attempts import Attempts
 from gateway.serving.faults import cut_short, failure_of_answer, failure_of_error, verdict_on
 from gateway.serving.outgoing import Original
 from gateway.serving.patience import Pulse, overdue
+from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.recourse import Recourse
 from gateway.serving.scrubbing import scrubbed
 from gateway.serving.sequel import Sequel, Step
@@ -31,6 +28,8 @@ class RelayOwner(Protocol):
 
     backend: Backend
     """Whose answer the client sees."""
+    shown: Attempt | None
+    """The attempt that brings it."""
 
     def ended(self, outcome: Outcome, error: GatewayError | None) -> None:
         """The client has been told all that it will be."""
@@ -107,14 +106,11 @@ class Relay:
         self._watch_contents()
         self._tell()
 
-    def facts(self) -> AnswerFacts:
-        """Usage, of all attempts of which the client has words, and the model that answered last."""
-        facts = self.speaker.answer.facts()
-        if self._sequel is None:
-            return facts
-        answers = [*self._sequel.broken, *([self.speaker.answer] if self.speaks else [])]
-        told = [usage for answer in answers if (usage := answer.facts().usage) is not None]
-        return msgspec.structs.replace(facts, usage=sum_of(told) if told else None)
+    @property
+    def heard(self) -> Sequence[ProviderAnswer]:
+        """Every answer that the client has something of, in that order."""
+        broken = self._sequel.broken if self._sequel is not None else []
+        return [*broken, self.speaker.answer] if self.speaks or not broken else broken
 
     # -- AttemptObserver -------------------------------------------------------------------------------
 
@@ -141,7 +137,7 @@ class Relay:
         if attempt is self.speaker and self.speaks:
             self._break(attempt, failure, error)
         else:
-            self._attempts.failed(attempt, failure, verdict_on(failure, error))
+            self._attempts.failed(attempt, failure, verdict_on(failure, error), error)
             self._not_continued(attempt, failure)
 
     def break_down(self) -> None:
@@ -188,7 +184,8 @@ class Relay:
 
     def _attribute_to(self, attempt: Attempt) -> None:
         """Of all answers the client has this one's words last."""
-        self.speaker, self._owner.backend = attempt, attempt.backend
+        self.speaker = self._owner.shown = attempt
+        self._owner.backend = attempt.backend
 
     def _tell(self) -> None:
         """Send on what has come of the speaker's answer, and end as it ends."""
@@ -245,7 +242,7 @@ class Relay:
         if said.disagrees:
             self._attempts.cancel(attempt)
         else:
-            self._attempts.failed(attempt, failure, verdict_on(failure, error))
+            self._attempts.failed(attempt, failure, verdict_on(failure, error), error)
         self.speaks = False
         self._pulse = None
         self._last_error = error

@@ -1,20 +1,24 @@
-"""What is told of an exchange that has ended: to the metrics always, to logs and traces where there are any."""
+"""What is told of an exchange that has ended: to the metrics always, to logs and traces where there are any.
+
+Whatever its answer says of itself, an exchange is counted once: what cannot be told of its usage is left out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from twisted.logger import Logger
 
 from gateway.dialects.dialect import AnswerFacts
-from gateway.policy.pricing import Pricing
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.pace import NO_PACE, Pace, pace_of
 from gateway.serving.pursuit import Pursuit
 from gateway.serving.recording import names_of, record_of
 from gateway.serving.spans import tell_exchange
+from gateway.serving.spending import Spending, cost_of, in_all, spendings_of
 from gateway.serving.surroundings import Surroundings
-from gateway.snapshot.backends import Backend
 from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.gen_ai_counts import asked
 from gateway.telemetry.outcomes import Outcome
@@ -23,8 +27,15 @@ from gateway.telemetry.series import NO_ROUTE
 if TYPE_CHECKING:
     from gateway.serving.exchange import Exchange
 
+_log = Logger()
+
 ANONYMOUS = ""
 """The `client` that nobody knows."""
+
+
+_NO_FACTS = AnswerFacts()
+
+_NO_SPENDINGS: Sequence[Spending] = ()
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
@@ -43,7 +54,10 @@ class Settled(msgspec.Struct, frozen=True, gc=False):
     facts: AnswerFacts
     pace: Pace
     cost: float | None
-    """In the currency of the backend's pricing; None where nobody knows."""
+    """Of what the client has, in `currency`; None where nobody knows, or it is in several."""
+    currency: str
+    spendings: Sequence[Spending]
+    """What each attempt has used; empty where the only one has all."""
 
 
 def settle(exchange: Exchange, surroundings: Surroundings, outcome: Outcome) -> None:
@@ -54,10 +68,9 @@ def settle(exchange: Exchange, surroundings: Surroundings, outcome: Outcome) -> 
     failures = surroundings.recent_failures if outcome is not Outcome.OK else None
     trace = exchange.trace if exchange.trace is not None and exchange.trace.is_recorded else None
     if surroundings.access_log is not None or failures is not None or trace is not None:
-        names, record, pursuit = names_of(exchange, settled), record_of(exchange, settled), exchange.pursuit
+        names, record = names_of(exchange, settled), record_of(exchange, settled)
         if trace is not None:
-            backend, shown = (pursuit.backend, pursuit.shown) if pursuit is not None else (None, None)
-            tell_exchange(trace, names, record, exchange.operation, backend, shown, exchange.started, now)
+            tell_exchange(trace, exchange, settled, names, record, now)
         if failures is not None:
             failures.remember(names, record)
         if surroundings.access_log is not None:
@@ -68,19 +81,28 @@ def settle(exchange: Exchange, surroundings: Surroundings, outcome: Outcome) -> 
 
 def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, now: float) -> Settled:
     pursuit, answer = exchange.pursuit, exchange.answer
-    pace, cost = NO_PACE, None
+    facts, pace, cost, currency, spendings = _NO_FACTS, NO_PACE, None, "", _NO_SPENDINGS
     if pursuit is not None:
-        facts, labels = pursuit.facts(), pursuit.backend.labels
-        if answer.is_stream and pursuit.stream_begun_at is not None:
-            usage = facts.usage if outcome is Outcome.OK else None
-            pace = pace_of(exchange.started, pursuit.stream_begun_at, now, usage)
-        if pursuit.backend.pricing is not None:
-            cost = _cost(exchange, surroundings, pursuit.backend, pursuit.backend.pricing, facts)
+        labels, shown = pursuit.backend.labels, pursuit.shown
+        if exchange.upload is not None:
+            labels = _unread(labels)
+        try:
+            if shown is not None:
+                facts = shown.answer.facts()
+            if pursuit.attempts.ended:
+                spendings = spendings_of(pursuit, surroundings.costs)
+                usage, cost, currency = in_all(spendings)
+                facts = msgspec.structs.replace(facts, usage=usage)
+            elif pursuit.backend.pricing is not None and shown is not None:
+                cost = cost_of(shown.answer, facts, surroundings.costs)
+                currency = pursuit.backend.pricing.currency
+            if answer.is_stream and pursuit.stream_begun_at is not None:
+                usage = facts.usage if outcome is Outcome.OK else None
+                pace = pace_of(exchange.started, pursuit.stream_begun_at, now, usage)
+        except Exception:
+            _log.failure("what an exchange has used cannot be told")
     else:
-        facts, labels = AnswerFacts(), _refused_labels(exchange)
-    if exchange.upload is not None:
-        # The model stands in a body that nobody has read.
-        labels = msgspec.structs.replace(labels, model="")
+        labels = _refused_labels(exchange)
     return Settled(
         labels,
         exchange.client.name if exchange.client is not None else ANONYMOUS,
@@ -91,19 +113,14 @@ def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, no
         facts,
         pace,
         cost,
+        currency,
+        spendings,
     )
 
 
-def _cost(
-    exchange: Exchange, surroundings: Surroundings, backend: Backend, pricing: Pricing, facts: AnswerFacts
-) -> float | None:
-    """What the answer costs by the model that gave it, else by the one that was asked for."""
-    if facts.usage is None:
-        return None
-    sent = backend.model
-    if exchange.envelope is not None:
-        sent = exchange.envelope.model_to_send(backend.model, backend.overrides_model)
-    return surroundings.costs.cost(pricing, facts.usage, (facts.answered_model, sent))
+def _unread(labels: SeriesLabels) -> SeriesLabels:
+    """The labels of who was asked with a body that nobody has read: the model stands in there."""
+    return msgspec.structs.replace(labels, model="")
 
 
 def _refused_labels(exchange: Exchange) -> SeriesLabels:
@@ -124,16 +141,35 @@ def _refused_labels(exchange: Exchange) -> SeriesLabels:
 def _count(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> None:
     metrics, pursuit, pace = surroundings.metrics, exchange.pursuit, settled.pace
     series = metrics.series(settled.labels, settled.client)
-    series.finished(settled.code, settled.outcome, settled.seconds, settled.facts.usage, settled.overhead)
+    spendings = settled.spendings
+    usage = settled.facts.usage if not spendings else None
+    series.finished(settled.code, settled.outcome, settled.seconds, usage, settled.overhead)
     series.request_bytes += exchange.received_bytes
     series.response_bytes += exchange.answer.body_bytes
     if pace is not NO_PACE:
         series.streamed(pace.first_token, pace.per_token)
-    if pursuit is not None:
-        if settled.cost is not None and pursuit.backend.pricing is not None:
-            series.spent(settled.cost, pursuit.backend.pricing.currency)
-        if exchange.effort.reads is not None:
-            _count_gen_ai(exchange, surroundings, pursuit, exchange.effort.reads, settled)
+    if spendings:
+        _count_spendings(exchange, surroundings, settled)
+    elif settled.cost is not None:
+        series.spent(settled.cost, settled.currency)
+    if pursuit is not None and exchange.effort.reads is not None:
+        _count_gen_ai(exchange, surroundings, pursuit, exchange.effort.reads, settled)
+
+
+def _count_spendings(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> None:
+    """Count what each attempt has used at its own backend."""
+    metrics, client = surroundings.metrics, settled.client
+    for spent in settled.spendings:
+        labels, cost, currency = spent.backend.labels, spent.cost, spent.currency
+        if exchange.upload is not None:
+            labels = _unread(labels)
+        if spent.discarded is not None:
+            metrics.discarded(labels, client, spent.discarded, spent.usage, cost, currency)
+            continue
+        series = metrics.series(labels, client)
+        series.used(spent.usage)
+        if cost is not None:
+            series.spent(cost, currency)
 
 
 def _count_gen_ai(
@@ -147,7 +183,11 @@ def _count_gen_ai(
     assert exchange.operation is not None
     what = asked(exchange.operation, pursuit.backend, settled.labels.model)
     said = error.code if error is not None else str(settled.code) if settled.code >= 400 else ""
-    gen_ai.finished(what, said, settled.seconds, settled.facts.usage)
+    gen_ai.finished(what, said, settled.seconds, settled.facts.usage if not settled.spendings else None)
+    for spent in settled.spendings:
+        if spent.discarded is None:
+            model = spent.backend.labels.model if exchange.upload is None else ""
+            gen_ai.used(asked(exchange.operation, spent.backend, model), spent.usage)
     if pace.first_token is not None:
         begun_at = exchange.started + pace.first_token
         gen_ai.streamed(what, pace.first_token, pace.per_token, reads, begun_at)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from gateway.live import Live
+from gateway.serving.held_bodies import HeldBodies
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.capture_log import CaptureLog
@@ -42,5 +43,7 @@ class Surroundings:
     """None keeps nothing of what is asked and answered."""
     costs: Costs = field(factory=Costs)
     """What answers cost."""
+    bodies: HeldBodies = field(factory=HeldBodies)
+    """What is held of requests' bodies."""
     tracing: CurrentTracer = field(factory=CurrentTracer)
     """Whether there is tracing."""

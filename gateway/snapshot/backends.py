@@ -238,13 +238,38 @@ def _secrets(provider: LLMProvider, config: ProviderConfig, rule_headers: RuleHe
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """How a provider may repeat it: as it is, in a JSON string (RFC 8259, 7), in a URL (RFC 3986, 2.1)."""
-    for escaped in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
-        yield escaped
-        yield escaped.replace("/", "\\/")
-    quoted = quote(text, safe="")
-    yield quoted
-    yield re.sub("%..", lambda code: code[0].lower(), quoted)
+    """How a provider may repeat it: as it is, in a JSON string (RFC 8259 §7), in one within another, in a URL."""
+    yield text
+    if _UNESCAPED(text):  # an ordinary key
+        return
+    yield json.dumps(text)[1:-1]
+    for escapes in _ESCAPES:
+        once = text.translate(escapes)
+        yield once
+        yield once.replace("/", "\\/")
+        yield json.dumps(once)[1:-1]
+    for safe in _SAFE:
+        quoted = quote(text, safe=safe)
+        yield quoted
+        yield re.sub("%..", lambda code: code[0].lower(), quoted)
+
+
+_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
+
+
+def _escapes(letters: str = "", code: str = "") -> dict[int, str]:
+    """What JSON demands, and these letters by their numbers."""
+    demanded = {number: json.dumps(chr(number))[1:-1] for number in range(128)}
+    return demanded | {ord(each): code % ord(each) for each in letters}
+
+
+_ESCAPES = (
+    *(_escapes(), _escapes("<>&", "\\u%04x")),  # most, Go
+    *(_escapes("<>&='", "\\u%04x"), _escapes("\"&'+<>`", "\\u%04X")),  # Gson, .NET
+)
+
+_SAFE = ("", "/", "!'()*")
+"""Letters that stay in a URL as they are: in most, in a path, with JavaScript's encodeURIComponent (RFC 3986 §2.1)."""
 
 
 def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) -> ProviderConfig:

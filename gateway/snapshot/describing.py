@@ -87,6 +87,7 @@ def describe_settings(settings: GatewaySettings) -> Description:
             "limits": _written(
                 {
                     "bodyBytes": settings.body_bytes,
+                    "allBodiesBytes": settings.all_bodies_bytes,
                     "headBytes": settings.head_bytes,
                     "headers": settings.headers,
                     "connections": settings.connections,

@@ -19,6 +19,8 @@ class GatewaySettings:
     head_seconds: float | None = None
     body_seconds: float | None = None
     keep_alive_seconds: float | None = None
+    all_bodies_bytes: int | None = None
+    """Of all requests together, what is held at once; None leaves serving's default."""
     attempt_headers: bool | None = None
     """Answers tell how they came about; None is true."""
     gen_ai: tuple[str, ...] = ()
@@ -43,6 +45,7 @@ def settings_of(gateway: GatewayDocument | None) -> GatewaySettings:
         head_seconds=timeouts.get("head"),
         body_seconds=timeouts.get("body"),
         keep_alive_seconds=timeouts.get("keepAlive"),
+        all_bodies_bytes=limits.get("allBodiesBytes"),
         attempt_headers=gateway.attempt_headers,
         tracing=gateway.tracing,
         gen_ai=gateway.gen_ai,

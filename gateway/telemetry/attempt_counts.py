@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.metrics_core import Metric
-
 from gateway.snapshot.stable_names import SeriesLabels
-from gateway.telemetry.family import Family
+from gateway.telemetry.family import Family, Row, Shown
 from gateway.telemetry.names import ConfiguredNames, Lingering
 
 
@@ -25,24 +23,29 @@ class AttemptCounts:
 
         :param value: of the counter's last label, where it has one beside those of the backend.
         """
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = {}
-        counts[value] = counts.get(value, 0) + 1
+        try:
+            self._counts[labels][value] += 1
+        except KeyError:
+            self._counts.setdefault(labels, {})[value] = 1
 
-    def copied(self) -> dict[SeriesLabels, dict[str, int]]:
-        """All of it, by backend.  May be asked in any thread."""
-        return {labels: counts.copy() for labels, counts in self._counts.copy().items()}
+    def of(self, labels: SeriesLabels) -> dict[str, int]:
+        """The counts of one backend, by value.  May be asked in any thread."""
+        return self._counts.get(labels, {}).copy()
+
+    def backends(self) -> list[SeriesLabels]:
+        """Those that something was counted for.  May be asked in any thread."""
+        return list(self._counts)
 
     def forget_removed(self, names: ConfiguredNames, now: float) -> None:
         """Let go of backends that have been gone from the configuration for long enough."""
         self._lingering.forget(self._counts, names.labels.__contains__, now)
 
-    def collect(self) -> Iterator[Metric]:
-        """Everything, as prometheus_client wants it."""
-        counter = self._family.counter()
+    def collect(self) -> Iterator[Shown]:
+        """Everything, for a scrape."""
+        yield Shown(self._family, self._rows)
+
+    def _rows(self) -> Iterator[Row]:
         for labels, counts in self._counts.copy().items():
             names = (labels.tenant, labels.route, labels.rule, labels.provider, labels.model)
             for value, number in counts.copy().items():
-                counter.add_metric((*names, value) if self._is_divided else names, number)
-        yield counter
+                yield (*names, value) if self._is_divided else names, number

@@ -11,7 +11,22 @@ LONGEST_DETAIL = 1024
 """Characters that are kept of the operator's detail."""
 
 
-class Tried(msgspec.Struct, frozen=True, gc=False):
+class Used(msgspec.Struct, frozen=True, gc=False):
+    """What one attempt has used, where that is not simply what the exchange has."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+    cost: float | None
+    """In `currency`; None where the model has no price."""
+    currency: str
+    discarded: str
+    """Why no client got anything of it, as in `llmgateway_discarded_tokens_total`; empty where one has."""
+
+
+class Tried(msgspec.Struct, gc=False):
     """One attempt, or a backend that was passed over.  No text in it is a client's or a provider's."""
 
     provider: str
@@ -20,10 +35,13 @@ class Tried(msgspec.Struct, frozen=True, gc=False):
     outcome: str
     """As in `llmgateway_attempts_total`."""
     status: int | None
+    """The provider's, or what its error event in a good answer stands for; None where it had not begun to answer."""
     seconds: float
     """How long it took."""
     after: float | None = None
     """How many seconds after the first one it was begun; None where it never was."""
+    usage: Used | msgspec.UnsetType = msgspec.UNSET
+    """Only where there was more than one, or nobody got its answer; and where something is known of it."""
 
 
 class ExchangeNames(msgspec.Struct, eq=False, gc=False):
@@ -40,7 +58,7 @@ class ExchangeNames(msgspec.Struct, eq=False, gc=False):
     provider_host: str = ""
     method: str = ""
     path: str = ""
-    """As the client sent it, its bytes as Latin-1; never with its query, where clients put keys."""
+    """As the client sent it, its bytes as Latin-1; never with its query or parameters, where clients put keys."""
     host: str = ""
     peer: str = ""
     listener: str = ""

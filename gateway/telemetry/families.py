@@ -60,8 +60,7 @@ TOKENS_ESTIMATED = Family(
     Kind.COUNTER,
     (*SERIES_LABELS, "type"),
     "tokens",
-    "The part of `llmgateway_tokens_total` of exchanges of which some attempt was estimated; type is input or "
-    "output.",
+    "The part of `llmgateway_tokens_total` that no provider has counted; type is input or output.",
 )
 COST = Family(
     "llmgateway_cost_total",
@@ -69,6 +68,21 @@ COST = Family(
     (*SERIES_LABELS, "currency"),
     "of the currency",
     "What answers have cost by the prices of their models; nothing where a model has no price.",
+)
+DISCARDED_TOKENS = Family(
+    "llmgateway_discarded_tokens_total",
+    Kind.COUNTER,
+    (*SERIES_LABELS, "reason", "type", "estimated"),
+    "tokens",
+    "Tokens of attempts that no client got anything of, none of them in `llmgateway_tokens_total`; reason is left, "
+    "failed, hedge, continuation or mirror, type is input or output.",
+)
+DISCARDED_COST = Family(
+    "llmgateway_discarded_cost_total",
+    Kind.COUNTER,
+    (*SERIES_LABELS, "reason", "currency"),
+    "of the currency",
+    "What those have cost, or may have; nothing where a model has no price.",
 )
 REQUEST_BYTES = Family(
     "llmgateway_request_bytes_total",
@@ -156,6 +170,14 @@ MIRRORED = Family(
 IN_FLIGHT = Family(
     "llmgateway_requests_in_flight", Kind.GAUGE, (), "requests", "Exchanges that have begun and not ended."
 )
+HELD_BODY_BYTES = Family(
+    "llmgateway_held_request_bytes",
+    Kind.GAUGE,
+    (),
+    "bytes",
+    "What is held of requests' bodies of more than 64 KiB, until their answers have ended; limits.allBodiesBytes is "
+    "the most.",
+)
 UPSTREAM_CONNECTIONS = Family(
     "llmgateway_upstream_connections",
     Kind.GAUGE,
@@ -199,6 +221,13 @@ TLS_HANDSHAKES = Family(
     "handshakes",
     "TLS handshakes that have ended; side is downstream (clients) or upstream (providers), result is ok, refused (the "
     "certificate), failed, timeout or left (the client).",
+)
+CERTIFICATE_EXPIRY = Family(
+    "llmgateway_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    ("file",),
+    "seconds",
+    "Unix time at which the certificate that a `tls:` listener shows ends, or the first of its chain, by its file.",
 )
 BREAKER_STATE = Family(
     "llmgateway_breaker_state",
@@ -267,6 +296,13 @@ LINES_DROPPED = Family(
     "lines",
     "Lines of the access log that could not be written: a full disk, a closed or stalled pipe.",
 )
+OWN_LINES_DROPPED = Family(
+    "llmgateway_log_lines_dropped_total",
+    Kind.COUNTER,
+    (),
+    "lines",
+    "Lines of the gateway's own log that the standard output did not take, likewise.",
+)
 CAPTURED_LINES_DROPPED = Family(
     "llmgateway_capture_log_lines_dropped_total",
     Kind.COUNTER,
@@ -306,8 +342,8 @@ BUILD = Family(
 
 FAMILIES = (
     *(REQUESTS, DURATION, OVERHEAD, TIME_TO_FIRST_TOKEN, TIME_PER_OUTPUT_TOKEN),
-    *(TOKENS, TOKENS_ESTIMATED, COST, REQUEST_BYTES, RESPONSE_BYTES),
-    *(ATTEMPTS, RETRIES, FALLBACKS, HEDGES, CONTINUATIONS, MIRRORED, IN_FLIGHT),
+    *(TOKENS, TOKENS_ESTIMATED, COST, DISCARDED_TOKENS, DISCARDED_COST, REQUEST_BYTES, RESPONSE_BYTES),
+    *(ATTEMPTS, RETRIES, FALLBACKS, HEDGES, CONTINUATIONS, MIRRORED, IN_FLIGHT, HELD_BODY_BYTES),
     *(
         UPSTREAM_CONNECTIONS,
         UPSTREAM_OPENED,
@@ -316,7 +352,15 @@ FAMILIES = (
         DOWNSTREAM_OPENED,
         TLS_HANDSHAKES,
     ),
-    *(BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
+    *(CERTIFICATE_EXPIRY, BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
     *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LOOP_LAG),
-    *(LINES_DROPPED, CAPTURED_LINES_DROPPED, SPANS_EXPORTED, SPANS_LOST, ADMIN_REFUSALS, BUILD),
+    *(
+        LINES_DROPPED,
+        OWN_LINES_DROPPED,
+        CAPTURED_LINES_DROPPED,
+        SPANS_EXPORTED,
+        SPANS_LOST,
+        ADMIN_REFUSALS,
+        BUILD,
+    ),
 )

@@ -8,7 +8,6 @@ as `debug`, whatever level it gives it.
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO, cast
 
@@ -30,6 +29,8 @@ from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
 from zope.interface import implementer
 
+from gateway.telemetry.line_output import STDOUT
+from gateway.telemetry.own_lines import OwnLines
 from gateway.telemetry.safe_lines import TimeTexts, safe_json, safe_text
 
 FORMATS = ("text", "json")
@@ -41,19 +42,23 @@ LONGEST_VALUE = 2048
 """Characters of a field, and of a message, that are kept."""
 
 
-def gateway_log(twistd: Mapping[str, Any], log_format: str, level: str) -> ILogObserver:
+def gateway_log(
+    twistd: Mapping[str, Any], log_format: str, level: str, own_lines: OwnLines | None
+) -> ILogObserver:
     """What twistd is to log with.
 
     :param twistd: its options.
-    :raises SystemExit: where a daemon is to log to the standard output.
+    :param own_lines: the standard output, where `logs_to_stdout`.
     :raises OSError: where the file cannot be opened.
     """
     as_json = log_format == "json"
     observer: ILogObserver
-    if twistd.get("syslog"):
+    if own_lines is not None:
+        observer = _Lines(own_lines, json_line if as_json else text_line)
+    elif twistd.get("syslog"):
         observer = _Syslog(twistd.get("prefix") or "", json_line if as_json else message_lines)
     else:
-        observer = FileLogObserver(_destination(twistd), json_line if as_json else text_line)
+        observer = FileLogObserver(_log_file(twistd), json_line if as_json else text_line)
     wanted: list[Any] = [LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))]
     if level != "debug":
         wanted.append(_unless_a_detail)
@@ -78,15 +83,25 @@ def _namespace(event: LogEvent) -> str:
     return str((event.get("log_system") if namespace == _FIRST_KIND else namespace) or "-")
 
 
-def _destination(twistd: Mapping[str, Any]) -> TextIO:
-    """Where twistd itself would write."""
-    name = twistd.get("logfile") or ("-" if twistd.get("nodaemon") else "twistd.log")
-    if name == "-":
-        if not twistd.get("nodaemon"):
-            raise SystemExit("llmgateway: a daemon cannot log to the standard output: --logfile, or -n")
-        # The real one: twistd puts its log in the place of `sys.stdout` later on.
-        return sys.stdout
-    file: Any = _open_log_file(name)
+def logs_to_stdout(twistd: Mapping[str, Any]) -> bool:
+    """Tell whether twistd's options send its log to the standard output.
+
+    :raises SystemExit: where they do so to a daemon.
+    """
+    if twistd.get("logger") or twistd.get("syslog") or _log_name(twistd) != STDOUT:
+        return False
+    if not twistd.get("nodaemon"):
+        raise SystemExit("llmgateway: a daemon cannot log to the standard output: --logfile, or -n")
+    return True
+
+
+def _log_name(twistd: Mapping[str, Any]) -> str:
+    """Of the file that twistd itself would write."""
+    return twistd.get("logfile") or (STDOUT if twistd.get("nodaemon") else "twistd.log")
+
+
+def _log_file(twistd: Mapping[str, Any]) -> TextIO:
+    file: Any = _open_log_file(_log_name(twistd))
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda number, frame: _reactor().callFromThread(file.rotate))
     # FileLogObserver only writes and flushes, which a LogFile can.
@@ -100,6 +115,20 @@ def _reactor() -> IReactorFromThreads:
 
 
 _open_log_file: Callable[[str], LogFile] = LogFile.fromFullPath
+
+
+@implementer(ILogObserver)
+class _Lines:
+    """Tells the standard output."""
+
+    def __init__(self, lines: OwnLines, as_lines: Callable[[LogEvent], str | None]) -> None:
+        self._lines = lines
+        self._as_lines = as_lines
+
+    def __call__(self, event: LogEvent) -> None:
+        text = self._as_lines(event)
+        if text:
+            self._lines.write(text)
 
 
 @implementer(ILogObserver)
@@ -164,7 +193,7 @@ def json_line(event: LogEvent) -> str | None:
         "namespace": _namespace(event),
         "message": _plain(message),
     }
-    fields = dict(_fields(event))
+    fields = dict(_fields(event, message))
     if fields:
         line["fields"] = fields
     if isinstance(failure, Failure):
@@ -172,12 +201,15 @@ def json_line(event: LogEvent) -> str | None:
     return safe_json(_encode(line)).decode() + "\n"
 
 
-def _fields(event: LogEvent) -> Iterator[tuple[str, object]]:
-    """What the caller has given, of the gateway's own events: of others nobody knows what may be told."""
+def _fields(event: LogEvent, message: str) -> Iterator[tuple[str, object]]:
+    """What the caller has given, of the gateway's own events: of others nobody knows what may be told.
+
+    What is all of the message says nothing more, nor does what begins with an underscore: it is other fields in words.
+    """
     if not str(event.get("log_namespace")).startswith("gateway."):
         return
     for name, value in event.items():
-        if name.startswith("log_") or name in _LEGACY:
+        if name.startswith(("log_", "_")) or name in _LEGACY or value == message:
             continue
         yield name, _plain(value)
 

@@ -6,16 +6,15 @@ Both generations show the same counts under their own names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
-
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 
 from gateway.dialects.operations import Operation
 from gateway.messages import TokenUsage
 from gateway.snapshot.backends import Backend
 from gateway.telemetry import gen_ai_families as names
-from gateway.telemetry.family import Family, add_histogram
+from gateway.telemetry.family import Family, Row, Shown
 from gateway.telemetry.gen_ai import operation_name, provider_name
 from gateway.telemetry.names import ConfiguredNames, Lingering
 from gateway.wire.counts import Histogram
@@ -78,7 +77,7 @@ class GenAiCounts:
         """Count an exchange that has ended.
 
         :param error: a code of `gateway.errors.CODES`, or the status of a provider's own error; empty for none.
-        :param usage: None where nothing is known of it.
+        :param usage: None where nothing is known of it, or several have made the answer, of which each is `used`.
         """
         counts = self._of(what)
         duration = counts.durations.get(error)
@@ -86,10 +85,15 @@ class GenAiCounts:
             duration = counts.durations[error] = Histogram(names.DURATION_BUCKETS)
         duration.add(seconds)
         if usage is not None:
-            counts.input.add(usage.input)
-            counts.output.add(usage.output)
-            counts.cached_input += usage.cached_input
-            counts.reasoning += usage.reasoning
+            self.used(what, usage)
+
+    def used(self, what: Asked, usage: TokenUsage) -> None:
+        """Count the tokens of one answer."""
+        counts = self._of(what)
+        counts.input.add(usage.input)
+        counts.output.add(usage.output)
+        counts.cached_input += usage.cached_input
+        counts.reasoning += usage.reasoning
 
     def streamed(
         self,
@@ -126,35 +130,26 @@ class GenAiCounts:
 
     # -- a scrape ------------------------------------------------------------------------------------
 
-    def collect(self) -> Iterator[Metric]:
-        """Everything that is asked for, as prometheus_client wants it."""
+    def collect(self) -> Iterator[Shown]:
+        """Everything that is asked for, for a scrape."""
         wanted = {family for word in self.generations for family in names.GENERATIONS[word]}
         everything = self._counts.copy()
         for family in sorted(wanted, key=lambda family: family.name):
-            yield _shown(family, everything)
+            yield Shown(family, partial(_rows, family, everything))
 
 
-def _shown(family: Family, everything: dict[Asked, _Counts]) -> Metric:
-    if family in _TOTALS:
-        counter = family.counter()
-        for what, counts in everything.items():
-            counter.add_metric((*what, _MODALITY), _TOTALS[family](counts))
-        return counter
-    histogram = family.histogram()
+def _rows(family: Family, everything: dict[Asked, _Counts]) -> Iterator[Row]:
     for what, counts in everything.items():
-        if family in _DURATIONS:
+        if family in _TOTALS:
+            yield (*what, _MODALITY), _TOTALS[family](counts)
+        elif family in _DURATIONS:
             for error, duration in counts.durations.copy().items():
-                _add(histogram, (*what, error), duration)
+                yield (*what, error), duration.buckets()
         elif family is names.TOKEN_USAGE:
-            _add(histogram, (*what, "input"), counts.input)
-            _add(histogram, (*what, "output"), counts.output)
+            yield (*what, "input"), counts.input.buckets()
+            yield (*what, "output"), counts.output.buckets()
         else:
-            _add(histogram, what, _HISTOGRAMS[family](counts))
-    return histogram
-
-
-def _add(shown: HistogramMetricFamily, labels: tuple[str, ...], counted: Histogram) -> None:
-    add_histogram(shown, labels, counted.bounds, counted.buckets())
+            yield what, _HISTOGRAMS[family](counts).buckets()
 
 
 _DURATIONS = (names.CLIENT_DURATION, names.SERVER_DURATION, names.NEXT_DURATION)

@@ -1,7 +1,8 @@
 """A log of lines: gathered, and written a few times a second.
 
 Nothing that happens to the file or pipe harms a request: lines that cannot be written are dropped and counted, and the
-gateway's own log says so.  A file that somebody has moved away is opened anew, asked for or not.
+gateway's own log says so, and again when they are written.  A file that somebody has moved away is opened anew, asked
+for or not.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class LineLog:
         self._flush_call: IDelayedCall | None = None
         self._next_look = 0.0
         self._next_complaint = 0.0
+        self._complained = False
+        self._dropped_as_told = 0
+        """What `lines_dropped` was when it was last said that lines are written again."""
 
     def write(self, line: bytes) -> None:
         """Log a line of JSON.  Whatever happens to the output, this does not raise."""
@@ -94,10 +98,11 @@ class LineLog:
             self._rest = data[self._output.write(data) :]
             self._stalled = bool(self._rest)
         except OSError as error:
-            # What was written of a line must not run into the next one.
-            self._rest = b"\n" if self._output.within_line else b""
-            self._stalled = False
-            self._dropped(_lines(data), error.strerror or str(error))
+            self._rest, self._stalled = b"", False
+            self._dropped(data.count(b"\n"), error.strerror or str(error))
+        else:
+            if self.lines_dropped != self._dropped_as_told and not self._stalled:
+                self._recovered()
         self._waiting_bytes = len(self._rest)
         if self._stalled:
             self._flush_call = self._reactor.callLater(FLUSH_SECONDS, self._flush_time)
@@ -114,7 +119,7 @@ class LineLog:
         if self._flush_call is not None:
             self._flush_call.cancel()
             self._flush_call = None
-            self._dropped(_lines(self._rest), _TOO_SLOW)
+            self._dropped(self._rest.count(b"\n"), _TOO_SLOW)
         self._stopped = True
         self._output.close()
 
@@ -148,6 +153,17 @@ class LineLog:
                 lines=self.lines_dropped,
                 reason=reason,
             )
+            self._complained = True
+
+    def _recovered(self) -> None:
+        if self._complained or self._may_complain():
+            self._complained, self._dropped_as_told = False, self.lines_dropped
+            self._log.info(
+                "the {noun} {path} is written again, {lines} lines were lost so far",
+                noun=self._noun,
+                path=self._output.path,
+                lines=self.lines_dropped,
+            )
 
     def _may_complain(self) -> bool:
         now = self._reactor.seconds()
@@ -155,8 +171,3 @@ class LineLog:
             return False
         self._next_complaint = now + COMPLAINT_SECONDS
         return True
-
-
-def _lines(data: bytes) -> int:
-    """How many lines these bytes hold; a line break at their beginning ends an earlier one."""
-    return data.removeprefix(b"\n").count(b"\n")

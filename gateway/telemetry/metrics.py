@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 
 import twisted
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.metrics_core import Metric
 
 from gateway import __version__
 from gateway.snapshot.stable_names import ProviderName, SeriesLabels
 from gateway.telemetry import families
 from gateway.telemetry.attempt_counts import AttemptCounts
+from gateway.telemetry.discarded_counts import DiscardedCounts
+from gateway.telemetry.family import Shown
 from gateway.telemetry.gen_ai_counts import GenAiCounts
 from gateway.telemetry.names import ConfiguredNames, Lingering
 from gateway.telemetry.outcomes import CheckResult
@@ -55,6 +56,9 @@ class Metrics:
         self._hedges = AttemptCounts(families.HEDGES)
         self._continuations = AttemptCounts(families.CONTINUATIONS)
         self._mirrored = AttemptCounts(families.MIRRORED)
+        self._discarded = DiscardedCounts()
+        self.discarded = self._discarded.add
+        """Counts an answer that no client got anything of."""
         self.gen_ai = GenAiCounts()
         """OpenTelemetry's own metrics, where they are asked for."""
         self._health_checks: Counter[tuple[str, str, CheckResult]] = Counter()
@@ -103,35 +107,35 @@ class Metrics:
         """
         self._reloads.reloaded(result, tenants)
 
-    def attempts_by_outcome(self) -> dict[SeriesLabels, dict[str, int]]:
-        """How many attempts ended how, by backend.  May be asked in any thread."""
-        return self._attempts.copied()
+    def attempts(self, labels: SeriesLabels) -> dict[str, int]:
+        """How many attempts at this backend ended how.  May be asked in any thread."""
+        return self._attempts.of(labels)
+
+    def attempted_backends(self) -> list[SeriesLabels]:
+        """At which backends there were attempts.  May be asked in any thread."""
+        return self._attempts.backends()
 
     # -- a scrape ------------------------------------------------------------------------------------
 
-    def collect(self) -> Iterator[Metric]:
-        """Everything, as prometheus_client wants it."""
+    def collect(self) -> Iterator[Shown]:
+        """Everything, for a scrape; `exposition.py` writes it."""
         self._forget_removed()
         yield from self._series.collect()
+        yield from self._discarded.collect()
         for counts in self._attempt_counts:
             yield from counts.collect()
         yield from self.gen_ai.collect()
-        in_flight = families.IN_FLIGHT.gauge()
+        in_flight = Shown(families.IN_FLIGHT)
         in_flight.add_metric([], self.in_flight)
         yield in_flight
         yield from self._sources.collect()
-        checks = families.HEALTH_CHECKS.counter()
+        checks = Shown(families.HEALTH_CHECKS)
         for label_values, number in self._health_checks.copy().items():
             checks.add_metric(label_values, number)
         yield checks
         yield from self._reloads.collect()
-        build = families.BUILD.info()
-        versions = {
-            "version": __version__,
-            "python": platform.python_version(),
-            "twisted": twisted.__version__,
-        }
-        build.add_metric([], versions)
+        build = Shown(families.BUILD)
+        build.add_metric((__version__, platform.python_version(), twisted.__version__), 1)
         yield build
 
     @property
@@ -151,6 +155,7 @@ class Metrics:
             names = self._names = ConfiguredNames.of(snapshot, names)
         providers = names.providers
         self._series.forget_removed(names, now)
+        self._discarded.forget_removed(names, now)
         for counts in self._attempt_counts:
             counts.forget_removed(names, now)
         self.gen_ai.forget_removed(names, now)

@@ -1,7 +1,7 @@
 """The border to the OpenTelemetry SDK, an optional dependency: our spans in its words, on their way to a collector.
 
 The SDK gathers spans in a queue and sends them from a thread of its own.  Whatever becomes of the collector, nobody
-waits for it: spans that find the queue full are lost, and counted.
+waits for it: spans that find the queue full are lost.
 """
 
 from __future__ import annotations
@@ -84,14 +84,16 @@ class Pipeline:
         self._resource = own.merge(OTELResourceDetector().detect())
         self._scope = InstrumentationScope("llmgateway", __version__)
         self._sent = 0
-        self.dropped = 0
-        """How many spans found the queue full."""
 
-    def send(self, span: Span) -> None:
-        """Put a span into the queue, if there is room."""
-        if self._sent - self._exporter.taken >= MOST_WAITING:
-            self.dropped += 1
-            return
+    @property
+    def waiting(self) -> int:
+        """How many spans are in the queue, or just being sent."""
+        return self._sent - self._exporter.ended
+
+    def send(self, span: Span) -> bool:
+        """Put a span into the queue; False where there is no room."""
+        if self.waiting >= MOST_WAITING:
+            return False
         self._sent += 1
         self._processor.on_end(
             ReadableSpan(
@@ -101,15 +103,17 @@ class Pipeline:
                 resource=self._resource,
                 attributes={name: _cut(value) for name, value in span.attributes.items()},
                 kind=SpanKind.SERVER if span.from_client else SpanKind.CLIENT,
-                status=_FAILED if span.failed else _UNSET,
+                status=Status(StatusCode.ERROR, _cut_text(span.why) or None) if span.failed else _UNSET,
                 start_time=round(span.began * 1e9),
                 end_time=round(span.ended * 1e9),
                 instrumentation_scope=self._scope,
             )
         )
+        return True
 
     def close(self) -> None:
-        """Send what waits, and end the thread.  Takes as long as the collector does: not for the reactor's thread."""
+        """Send what waits, and end the thread.  Takes as long as the collector does, up to half a minute: not for the
+        reactor's thread."""
         self._processor.shutdown()
 
 
@@ -119,7 +123,6 @@ def traces_url(endpoint: str) -> str:
 
 
 _UNSET = Status(StatusCode.UNSET)
-_FAILED = Status(StatusCode.ERROR)
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
 
@@ -179,16 +182,19 @@ class _Exporter(SpanExporter):
         self._exporter = exporter
         self._session = session
         self._told = told
-        self.taken = 0
-        """How many spans have left the queue."""
+        self.ended = 0
+        """How many spans were sent, or are lost."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.taken += len(spans)
         self._session.complaint = None
-        result = self._exporter.export(spans)
+        try:
+            result = self._exporter.export(spans)
+        except Exception:  # of its encoder, which it does not catch
+            result = SpanExportResult.FAILURE
         complaint = self._session.complaint
         if result is not SpanExportResult.SUCCESS and complaint is None:
             complaint = "they could not be encoded"
+        self.ended += len(spans)
         self._told(len(spans), complaint)
         return result
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from attrs import frozen
-from prometheus_client.metrics_core import Metric
 
 from gateway.telemetry import families
+from gateway.telemetry.family import Shown
 
 
 class ReloadResult(StrEnum):
@@ -48,18 +48,18 @@ class Reloads:
         self._results[result] += 1
         self._tenants = tuple(tenants)
 
-    def collect(self) -> Iterator[Metric]:
-        """Everything, as prometheus_client wants it."""
-        successful = families.RELOAD_SUCCESSFUL.gauge()
-        timestamp = families.RELOAD_TIMESTAMP.gauge()
-        problems = families.PROBLEMS.gauge()
+    def collect(self) -> Iterator[Shown]:
+        """Everything, for a scrape."""
+        successful = Shown(families.RELOAD_SUCCESSFUL)
+        timestamp = Shown(families.RELOAD_TIMESTAMP)
+        problems = Shown(families.PROBLEMS)
         for each in self._tenants:
             successful.add_metric([each.tenant], float(each.successful))
             if each.applied_at is not None:
                 timestamp.add_metric([each.tenant], each.applied_at)
             problems.add_metric([each.tenant, "error"], each.errors)
             problems.add_metric([each.tenant, "warning"], each.warnings)
-        reloads = families.RELOADS.counter()
+        reloads = Shown(families.RELOADS)
         for result, number in self._results.items():
             reloads.add_metric([result], number)
         yield from (successful, timestamp, reloads, problems)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from prometheus_client.metrics_core import Metric
+from collections.abc import Callable, Iterator
 
 from gateway.messages import TokenUsage
 from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry import families
-from gateway.telemetry.family import add_histogram
+from gateway.telemetry.family import Row, Shown
 from gateway.telemetry.names import ConfiguredNames, Lingering
 from gateway.telemetry.outcomes import Outcome
-from gateway.wire.counts import Histogram
+from gateway.wire.counts import Buckets, Histogram
 
 NO_ROUTE = SeriesLabels(tenant="", route="", rule="", provider="", model="")
 """The labels of a request that was refused before it was known whose it is."""
+
+
+_OK = Outcome.OK
 
 
 class Timings:
@@ -25,15 +26,17 @@ class Timings:
 
     def __init__(self) -> None:
         self.overhead = Histogram(families.OVERHEAD_BUCKETS)
-        self.first_token = Histogram(families.FIRST_TOKEN_BUCKETS)
-        self.per_token = Histogram(families.PER_TOKEN_BUCKETS)
+        self.first_token: Histogram | None = None
+        """None until something was streamed; likewise the next."""
+        self.per_token: Histogram | None = None
 
 
 class Series:
     """What has been counted for one set of labels."""
 
     __slots__ = (
-        "answers",
+        "_answers",
+        "_fine",
         "cached_input_tokens",
         "costs",
         "duration",
@@ -49,8 +52,10 @@ class Series:
 
     def __init__(self, timings: Timings) -> None:
         self.timings = timings
-        self.answers: dict[tuple[int, Outcome], int] = {}
-        """How many exchanges ended with this code and outcome."""
+        self._fine = 0
+        """How many exchanges ended well and with 200: nearly all do, and a number is cheaper than a dictionary."""
+        self._answers: dict[tuple[int, Outcome], int] = {}
+        """How many others ended with this code and outcome."""
         self.duration = Histogram(families.BUCKETS)
         self.input_tokens = 0
         self.output_tokens = 0
@@ -77,24 +82,30 @@ class Series:
 
         :param code: the status that the client saw; 499 where it left.
         :param seconds: how long the exchange took.
-        :param usage: None where nothing is known of it.
+        :param usage: None where nothing is known of it, or several have made the answer, of which each is `used`.
         :param overhead: seconds that the gateway itself worked on it; None where that was not measured.
         """
-        key = (code, outcome)
-        self.answers[key] = self.answers.get(key, 0) + 1
+        if code == 200 and outcome is _OK:
+            self._fine += 1
+        else:
+            self._answers[code, outcome] = self._answers.get((code, outcome), 0) + 1
         self.duration.add(seconds)
         if usage is not None:
-            self.input_tokens += usage.input
-            self.output_tokens += usage.output
-            if usage.cached_input:
-                self.cached_input_tokens += usage.cached_input
-            if usage.reasoning:
-                self.reasoning_tokens += usage.reasoning
-            if usage.estimated:
-                self.estimated_input_tokens += usage.input
-                self.estimated_output_tokens += usage.output
+            self.used(usage)
         if overhead is not None:
             self.timings.overhead.add(overhead)
+
+    def used(self, usage: TokenUsage) -> None:
+        """Count the tokens of one answer, or of the part of it that was made here."""
+        self.input_tokens += usage.input
+        self.output_tokens += usage.output
+        if usage.cached_input:
+            self.cached_input_tokens += usage.cached_input
+        if usage.reasoning:
+            self.reasoning_tokens += usage.reasoning
+        if usage.estimated:
+            self.estimated_input_tokens += usage.input
+            self.estimated_output_tokens += usage.output
 
     def streamed(self, first_token: float | None, per_token: float | None) -> None:
         """Count one streamed answer.
@@ -102,14 +113,24 @@ class Series:
         :param first_token: seconds from the end of the request's head to the first content.
         :param per_token: seconds for each token after the first; None where it cannot be told.
         """
+        timings = self.timings
         if first_token is not None:
-            self.timings.first_token.add(first_token)
+            if timings.first_token is None:
+                timings.first_token = Histogram(families.FIRST_TOKEN_BUCKETS)
+            timings.first_token.add(first_token)
         if per_token is not None:
-            self.timings.per_token.add(per_token)
+            if timings.per_token is None:
+                timings.per_token = Histogram(families.PER_TOKEN_BUCKETS)
+            timings.per_token.add(per_token)
 
     def spent(self, cost: float, currency: str) -> None:
         """Count what one answer has cost."""
         self.costs[currency] = self.costs.get(currency, 0.0) + cost
+
+    def answers(self) -> dict[tuple[int, Outcome], int]:
+        """How many exchanges ended with which code and outcome.  May be asked in any thread."""
+        answers, fine = self._answers.copy(), self._fine
+        return {(200, _OK): fine, **answers} if fine else answers
 
 
 class _OfBackend:
@@ -136,21 +157,19 @@ class AllSeries:
         :param labels: of the backend that answered or was tried last; `NO_ROUTE` where none was known.
         :param client: the configured name of the tenant's client; empty for an anonymous one.
         """
-        counted = self._by_labels.get(labels)
-        if counted is None:
-            counted = self._by_labels[labels] = _OfBackend()
-        series = counted.by_client.get(client)
-        if series is None:
-            series = counted.by_client[client] = Series(counted.timings)
-        return series
+        try:
+            return self._by_labels[labels].by_client[client]
+        except KeyError:
+            counted = self._by_labels.setdefault(labels, _OfBackend())
+            return counted.by_client.setdefault(client, Series(counted.timings))
 
     def forget_removed(self, names: ConfiguredNames, now: float) -> None:
         """Let go of series whose names have been gone from the configuration for long enough."""
         counted = self._by_labels
         self._lingering.forget(counted, names.labels.__contains__, now)
-        clients = [
+        clients = (
             (labels, client) for labels, each in counted.copy().items() for client in each.by_client.copy()
-        ]
+        )
         for labels, client in self._lingering_clients.over(
             clients, lambda key: (key[0].tenant, key[1]) in names.clients, now
         ):
@@ -161,45 +180,62 @@ class AllSeries:
         for labels, counted in self._by_labels.copy().items():
             yield labels, counted.timings, list(counted.by_client.copy().values())
 
-    def collect(self) -> Iterator[Metric]:
-        """Everything, as prometheus_client wants it."""
-        requests, duration = families.REQUESTS.counter(), families.DURATION.histogram()
-        tokens, estimated = families.TOKENS.counter(), families.TOKENS_ESTIMATED.counter()
-        cost = families.COST.counter()
-        request_bytes, response_bytes = families.REQUEST_BYTES.counter(), families.RESPONSE_BYTES.counter()
-        for labels, client, series in self._all():
-            values = (labels.tenant, client, labels.route, labels.rule, labels.provider, labels.model)
-            for (code, outcome), number in series.answers.copy().items():
-                requests.add_metric((*values, str(code), outcome), number)
-            add_histogram(duration, values, families.BUCKETS, series.duration.buckets())
-            tokens.add_metric((*values, "input"), series.input_tokens)
-            tokens.add_metric((*values, "output"), series.output_tokens)
-            tokens.add_metric((*values, "cached_input"), series.cached_input_tokens)
-            tokens.add_metric((*values, "reasoning"), series.reasoning_tokens)
-            estimated.add_metric((*values, "input"), series.estimated_input_tokens)
-            estimated.add_metric((*values, "output"), series.estimated_output_tokens)
+    def collect(self) -> Iterator[Shown]:
+        """Everything, for a scrape."""
+        yield Shown(families.REQUESTS, self._requests)
+        yield Shown(families.DURATION, self._each(lambda series: series.duration.buckets()))
+        yield Shown(families.TOKENS, self._tokens)
+        yield Shown(families.TOKENS_ESTIMATED, self._estimated_tokens)
+        yield Shown(families.COST, self._costs)
+        yield Shown(families.REQUEST_BYTES, self._each(lambda series: series.request_bytes))
+        yield Shown(families.RESPONSE_BYTES, self._each(lambda series: series.response_bytes))
+        yield Shown(families.OVERHEAD, self._timed(lambda timings: timings.overhead))
+        yield Shown(families.TIME_TO_FIRST_TOKEN, self._timed(lambda timings: timings.first_token))
+        yield Shown(families.TIME_PER_OUTPUT_TOKEN, self._timed(lambda timings: timings.per_token))
+
+    def _requests(self) -> Iterator[Row]:
+        for values, series in self._all():
+            for (code, outcome), number in series.answers().items():
+                yield (*values, str(code), outcome), number
+
+    def _tokens(self) -> Iterator[Row]:
+        for values, series in self._all():
+            yield (*values, "input"), series.input_tokens
+            yield (*values, "output"), series.output_tokens
+            yield (*values, "cached_input"), series.cached_input_tokens
+            yield (*values, "reasoning"), series.reasoning_tokens
+
+    def _estimated_tokens(self) -> Iterator[Row]:
+        for values, series in self._all():
+            yield (*values, "input"), series.estimated_input_tokens
+            yield (*values, "output"), series.estimated_output_tokens
+
+    def _costs(self) -> Iterator[Row]:
+        for values, series in self._all():
             for currency, amount in series.costs.copy().items():
-                cost.add_metric((*values, currency), amount)
-            request_bytes.add_metric(values, series.request_bytes)
-            response_bytes.add_metric(values, series.response_bytes)
-        yield from (requests, duration, tokens, estimated, cost, request_bytes, response_bytes)
-        yield from self._collect_timings()
+                yield (*values, currency), amount
 
-    def _collect_timings(self) -> Iterator[Metric]:
-        overhead = families.OVERHEAD.histogram()
-        first_token = families.TIME_TO_FIRST_TOKEN.histogram()
-        per_token = families.TIME_PER_OUTPUT_TOKEN.histogram()
-        for labels, counted in self._by_labels.copy().items():
-            timings = counted.timings
-            values = (labels.tenant, labels.route, labels.rule, labels.provider, labels.model)
-            add_histogram(overhead, values, families.OVERHEAD_BUCKETS, timings.overhead.buckets())
-            if labels.provider:
-                buckets = timings.first_token.buckets()
-                add_histogram(first_token, values, families.FIRST_TOKEN_BUCKETS, buckets)
-                add_histogram(per_token, values, families.PER_TOKEN_BUCKETS, timings.per_token.buckets())
-        yield from (overhead, first_token, per_token)
+    def _each(self, counted: Callable[[Series], float | Buckets]) -> Callable[[], Iterator[Row]]:
+        """Rows of this."""
+        return lambda: ((values, counted(series)) for values, series in self._all())
 
-    def _all(self) -> Iterator[tuple[SeriesLabels, str, Series]]:
+    def _timed(self, timed: Callable[[Timings], Histogram | None]) -> Callable[[], Iterator[Row]]:
+        """Rows of this, where there is any."""
+
+        def rows() -> Iterator[Row]:
+            for labels, counted in self._by_labels.copy().items():
+                histogram = timed(counted.timings)
+                if histogram is not None:
+                    values = (labels.tenant, labels.route, labels.rule, labels.provider, labels.model)
+                    yield values, histogram.buckets()
+
+        return rows
+
+    def _all(self) -> Iterator[tuple[tuple[str, ...], Series]]:
+        """Every series, and the values of its labels."""
         for labels, counted in self._by_labels.copy().items():
             for client, series in counted.by_client.copy().items():
-                yield labels, client, series
+                yield (
+                    (labels.tenant, client, labels.route, labels.rule, labels.provider, labels.model),
+                    series,
+                )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from attrs import field, frozen
-from prometheus_client.metrics_core import Metric
 
 from gateway.live.standing import KeyStanding
 from gateway.snapshot.snapshot import Snapshot
 from gateway.snapshot.stable_names import ProviderName
 from gateway.telemetry import families
-from gateway.telemetry.family import add_histogram
+from gateway.telemetry.family import Shown
 from gateway.wire.counts import LAG_BUCKETS, HandshakeResult, Histogram, ListenerCounts, PoolCounts
 
 
@@ -32,61 +31,75 @@ class Sources:
     """How many clients have at each listener."""
     handshakes: Callable[[], Mapping[tuple[str, HandshakeResult], int]] = dict
     """How many TLS handshakes there were by side and result."""
+    certificates: Callable[[], Mapping[str, float]] = dict
+    """When which listener's certificate ends, in seconds of Unix time, by its file."""
     loop_lag: Histogram = field(factory=lambda: Histogram(LAG_BUCKETS))
     """By how many seconds the event loop was late."""
     keys: Callable[[], Iterable[KeyStanding]] = tuple
     """How every key of every provider stands."""
     lines_dropped: Callable[[], int] = int
     """How many lines the access log has lost."""
+    own_lines_dropped: Callable[[], int] = int
+    """How many lines the gateway's own log has lost."""
     captured_lines_dropped: Callable[[], int] = int
     """How many lines the capture log has lost."""
     spans_exported: Callable[[], int] = int
     """How many spans the tracing collector has taken."""
     spans_lost: Callable[[], int] = int
     """How many it has not."""
+    held_bodies: Callable[[], int] = int
+    """How many bytes of requests' bodies are held."""
     admin_refusals: Callable[[], Mapping[str, int]] = dict
     """How many requests the admin port has refused, by reason."""
 
-    def collect(self) -> Iterator[Metric]:
-        """All of it, as prometheus_client wants it."""
+    def collect(self) -> Iterator[Shown]:
+        """All of it, for a scrape."""
         yield from self._collect_connections()
-        handshakes = families.TLS_HANDSHAKES.counter()
+        handshakes = Shown(families.TLS_HANDSHAKES)
         for (side, result), number in self.handshakes().items():
             handshakes.add_metric((side, result), number)
         yield handshakes
-        breakers, usable = families.BREAKER_STATE.gauge(), families.KEY_USABLE.gauge()
+        expiry = Shown(families.CERTIFICATE_EXPIRY)
+        for path, ends_at in self.certificates().items():
+            expiry.add_metric([path], ends_at)
+        yield expiry
+        breakers, usable = Shown(families.BREAKER_STATE), Shown(families.KEY_USABLE)
         for standing in self.keys():
             names = (standing.owner, standing.provider, standing.key)
             breakers.add_metric(names, standing.breaker.value)
             usable.add_metric(names, float(standing.is_usable))
         yield from (breakers, usable)
-        lag = families.LOOP_LAG.histogram()
-        add_histogram(lag, (), self.loop_lag.bounds, self.loop_lag.buckets())
+        lag = Shown(families.LOOP_LAG)
+        lag.add_metric((), self.loop_lag.buckets())
         yield lag
         for family, asked in (
             (families.LINES_DROPPED, self.lines_dropped),
+            (families.OWN_LINES_DROPPED, self.own_lines_dropped),
             (families.CAPTURED_LINES_DROPPED, self.captured_lines_dropped),
             (families.SPANS_EXPORTED, self.spans_exported),
             (families.SPANS_LOST, self.spans_lost),
         ):
-            counter = family.counter()
+            counter = Shown(family)
             counter.add_metric([], asked())
             yield counter
-        refusals = families.ADMIN_REFUSALS.counter()
+        held = Shown(families.HELD_BODY_BYTES)
+        held.add_metric([], self.held_bodies())
+        yield held
+        refusals = Shown(families.ADMIN_REFUSALS)
         for reason, number in self.admin_refusals().items():
             refusals.add_metric([reason], number)
         yield refusals
 
-    def _collect_connections(self) -> Iterator[Metric]:
-        connections = families.UPSTREAM_CONNECTIONS.gauge()
+    def _collect_connections(self) -> Iterator[Shown]:
+        connections = Shown(families.UPSTREAM_CONNECTIONS)
         for name, number in self.upstream_connections().items():
             connections.add_metric(name, number)
-        opened, waits = families.UPSTREAM_OPENED.counter(), families.POOL_WAIT.histogram()
+        opened, waits = Shown(families.UPSTREAM_OPENED), Shown(families.POOL_WAIT)
         for provider, counts in self.pools.copy().items():
             opened.add_metric(provider, counts.opened)
-            add_histogram(waits, provider, counts.waits.bounds, counts.all_waits())
+            waits.add_metric(provider, counts.all_waits())
         yield from (connections, opened, waits)
-        clients, accepted = families.DOWNSTREAM_CONNECTIONS.gauge(), families.DOWNSTREAM_OPENED.counter()
+        clients, accepted = Shown(families.DOWNSTREAM_CONNECTIONS), Shown(families.DOWNSTREAM_OPENED)
         for each in self.downstream_connections():
             clients.add_metric((each.listener, "active"), each.active)
             clients.add_metric((each.listener, "idle"), each.idle)

@@ -53,6 +53,8 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     """Unix time in seconds."""
     ended: float
     failed: bool
+    why: str
+    """What only the operator should read of a failure; no secret, and empty where nothing is known."""
     attributes: Mapping[str, AttributeValue]
 
 
@@ -68,10 +70,14 @@ class Tracer:
         :param send: takes a span, at once.
         :param bits: a random number of so many bits.
         """
-        # By the last 64 bits of the identifier, as OpenTelemetry's TraceIdRatioBased does: others agree.
-        self._bound = round(ratio * 2**64)
+        self.record_share(ratio)
         self.send = send
         self._bits = bits or Random().getrandbits  # noqa: S311 -- identifiers, which anybody may know
+
+    def record_share(self, ratio: float) -> None:
+        """Record this share of the traces that begin from now on."""
+        # By the last 64 bits of the identifier, as OpenTelemetry's TraceIdRatioBased does: others agree.
+        self._bound = round(ratio * 2**64)
 
     def begin(self, head: RequestHead, offset: float) -> Trace:
         """Find or make the trace of a request.  It is recorded if its caller's part is: W3C's and OpenTelemetry's way.
@@ -115,9 +121,15 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         """Spans are made of it."""
         return self.context.sampled
 
-    def attempt(self, purpose: Purpose, operation: Operation, model: str | None) -> AttemptSpan:
-        """Begin an attempt; `model` is what the provider is asked for."""
-        return AttemptSpan(self, self.tracer.new_span_id(), purpose, operation, model)
+    def attempt(
+        self, purpose: Purpose, operation: Operation, model: str | None, *, stream: bool
+    ) -> AttemptSpan:
+        """Begin an attempt.
+
+        :param model: what the provider is asked for.
+        :param stream: it is asked for a stream.
+        """
+        return AttemptSpan(self, self.tracer.new_span_id(), purpose, operation, model, stream)
 
     def tell(
         self,
@@ -127,10 +139,12 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         attributes: Mapping[str, AttributeValue],
         *,
         failed: bool,
+        why: str = "",
         attempt: AttemptSpan | None = None,
     ) -> None:
         """Record a span; its times are clock times in seconds.
 
+        :param why: see `Span.why`.
         :param attempt: whose span it is; None for the exchange's own.
         """
         own = self.context
@@ -144,13 +158,14 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
                 began=began + self.offset,
                 ended=ended + self.offset,
                 failed=failed,
+                why=why,
                 attributes=attributes,
             )
         )
 
 
-class AttemptSpan(msgspec.Struct, frozen=True, gc=False):
-    """An attempt as a part of a trace."""
+class AttemptSpan(msgspec.Struct, gc=False):
+    """An attempt as a part of a trace, and what has come of it: it is told of together with its exchange."""
 
     trace: Trace
     span_id: str
@@ -158,6 +173,20 @@ class AttemptSpan(msgspec.Struct, frozen=True, gc=False):
     operation: Operation
     model: str | None
     """What the provider is asked for."""
+    stream: bool
+    """It is asked for a stream."""
+    content_at: float | None = None
+    """Clock time in seconds of a stream's first content; None where nobody waited for it."""
+    ended_at: float = 0.0
+    """Clock time in seconds."""
+    outcome: str = ""
+    """As in `llmgateway_attempts_total`."""
+    status: int | None = None
+    """The provider's; None where there was none."""
+
+    def end(self, outcome: str, status: int | None, now: float) -> None:
+        """It has ended; `now` is clock time in seconds."""
+        self.outcome, self.status, self.ended_at = outcome, status, now
 
     def headers(self, taken: Collection[bytes]) -> Headers:
         """What the provider is told of the trace.

@@ -39,14 +39,14 @@ class ClientHandshakes:
         :raises ValueError: with a sentence for the operator.
         """
         self._required = files.client_auth == "require"
-        self._files = TlsFilesReader(files, seconds, judge, _choose)
+        self.files = TlsFilesReader(files, seconds, judge, _choose)
         self._failures = FailureLog(reactor)
         self.results = no_handshakes()
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
         """Twisted's question."""
         return ClientFacingConnection(
-            self._files.newest(), tlsProtocol, self._required, self._failures, self.results
+            self.files.newest(), tlsProtocol, self._required, self._failures, self.results
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from twisted.internet import error
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -40,6 +40,16 @@ InProcess: TypeAlias = Callable[[Destination, IProtocolFactory], None]
 """Connects a protocol of this factory to a part of this process, at once or soon."""
 
 
+class CertificateListener(Protocol):
+    """Hears what is found of providers' certificates, at each new connection with TLS."""
+
+    def certificate_refused(self, destination: Destination, why: str) -> None:
+        """It is not believed."""
+
+    def certificate_accepted(self, destination: Destination) -> None:
+        """It is, or nothing is asked of it."""
+
+
 class Connector:
     """Makes connections: `connector(destination, timeouts)`."""
 
@@ -49,17 +59,20 @@ class Connector:
         sweep: Sweep,
         creator_for: Callable[[TlsSettings], IOpenSSLClientConnectionCreator],
         in_process: InProcess | None = None,
+        certificates: CertificateListener | None = None,
     ) -> None:
         """Make a connector.
 
         :param reactor: an `IReactorTCP`, `IReactorTime` and `IReactorPluggableNameResolver`.
         :param creator_for: may raise `ValueError` with a sentence for the operator.
         :param in_process: the way to destinations that are `in_process`.
+        :param certificates: None where nobody wants to hear of them.
         """
         self.reactor = reactor
         self.sweep = sweep
         self.creator_for = creator_for
         self.in_process = in_process
+        self.certificates = certificates
         self.names = NameLookUps(reactor, sweep.seconds)
         self.handshakes = no_handshakes()
 
@@ -197,6 +210,8 @@ class _Connecting(ClientFactory):
                 self._fail("provider_tls_failed", message, f"It chose {protocol!r} by ALPN.")
                 return
             self._connector.handshakes[HandshakeResult.OK] += 1
+            if self._connector.certificates is not None:
+                self._connector.certificates.certificate_accepted(self._destination)
         self._connection = None
         self._end()
         self._result.callback(connection)
@@ -207,7 +222,10 @@ class _Connecting(ClientFactory):
         is_refused = isinstance(reason.value, CertificateRefused)
         self._connector.handshakes[HandshakeResult.REFUSED if is_refused else HandshakeResult.FAILED] += 1
         names = self._destination.tls.names if self._destination.tls is not None else ()
-        self._fail("provider_tls_failed", *handshake_failure_sentence(reason, names))
+        message, detail = handshake_failure_sentence(reason, names)
+        if is_refused and self._connector.certificates is not None:
+            self._connector.certificates.certificate_refused(self._destination, f"{message} {detail}")
+        self._fail("provider_tls_failed", message, detail)
 
     # How it ends.
 

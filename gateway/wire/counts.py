@@ -5,17 +5,18 @@ They are read in another thread when somebody scrapes, who copies a container in
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from array import array
+from bisect import bisect_left
 from enum import StrEnum
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
-
-TOGETHER = 512
-"""Sizes that a histogram sorts into its buckets in one go: by itself each would cost four times as much."""
 
 
 class Buckets(NamedTuple):
     """What a histogram has counted."""
 
+    bounds: tuple[float, ...]
+    """Upper bounds, inclusive, the smallest first."""
     numbers: list[int]
     """How many were up to each bound, smaller ones included; the last has no bound, and so is the number of all."""
     sum: float
@@ -23,9 +24,13 @@ class Buckets(NamedTuple):
 
 
 class Histogram:
-    """How many of something there were, by size."""
+    """How many of something there were, by size.
 
-    __slots__ = ("_counted", "_fresh", "bounds")
+    Each backend has some, and there may be a hundred thousand backends.  So numbers lie in an array, eight bytes each,
+    and the collector of cycles has not to look at every one of them.
+    """
+
+    __slots__ = ("_numbers", "_sum", "bounds")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         """Begin with none.
@@ -33,30 +38,25 @@ class Histogram:
         :param bounds: upper bounds, inclusive, the smallest first; beyond the last there is no bound.
         """
         self.bounds = bounds
-        self._fresh: list[float] = []
-        """Sizes that are in no bucket yet."""
-        self._counted = Buckets([0] * (len(bounds) + 1), 0.0), self._fresh
-        """All others, which are never changed, and that list: whoever reads both in one step counts none twice."""
+        self._numbers = array("Q", bytes(8 * (len(bounds) + 1)))
+        """How many were up to each bound and above the one before."""
+        self._sum = 0.0
 
     def add(self, size: float) -> None:
         """Count one of this size."""
-        fresh = self._fresh
-        fresh.append(size)
-        if len(fresh) >= TOGETHER:
-            self._fresh = []
-            self._counted = _with(self.bounds, self._counted[0], fresh), self._fresh
+        self._numbers[bisect_left(self.bounds, size)] += 1
+        self._sum += size
+
+    def numbers(self) -> array[int]:
+        """How many were up to each bound and above the one before; may be asked in any thread."""
+        return self._numbers[:]
 
     def buckets(self) -> Buckets:
         """All that was counted so far; may be asked in any thread."""
-        counted, fresh = self._counted
-        return _with(self.bounds, counted, fresh.copy())
-
-
-def _with(bounds: tuple[float, ...], counted: Buckets, sizes: list[float]) -> Buckets:
-    """These buckets and these sizes together."""
-    sizes.sort()
-    below = [*(bisect_right(sizes, bound) for bound in bounds), len(sizes)]
-    return Buckets([sum(pair) for pair in zip(counted.numbers, below, strict=True)], counted.sum + sum(sizes))
+        while True:
+            total, numbers = self._sum, self._numbers[:]
+            if total is self._sum:  # else one was added meanwhile, which is in one of them only
+                return Buckets(self.bounds, list(accumulate(numbers)), total)
 
 
 class HandshakeResult(StrEnum):
@@ -110,8 +110,8 @@ class PoolCounts:
 
     def all_waits(self) -> Buckets:
         """Waits, among them those that were none; may be asked in any thread."""
-        numbers, seconds = self.waits.buckets()
-        return Buckets([number + self.at_once for number in numbers], seconds)
+        waits = self.waits.buckets()
+        return waits._replace(numbers=[number + self.at_once for number in waits.numbers])
 
 
 class ListenerCounts(NamedTuple):

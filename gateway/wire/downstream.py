@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -35,6 +35,7 @@ from gateway.wire.judging import forget_failure
 from gateway.wire.limits import WRITE_STALL_SECONDS
 from gateway.wire.peer import Backlog, has_left
 from gateway.wire.request_receiving import Reading, RequestReceiver
+from gateway.wire.request_refusals import Seen, seen_in
 from gateway.wire.sending import sender_for
 
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ class DownstreamConnection(RequestReceiver):
     def certificate_names(self) -> Sequence[str]:
         """The subjectAltNames of the client's certificate, which TLS has verified; none without one."""
         return certificate_names(self.transport)
+
+    @property
+    def seen(self) -> Seen:
+        """What can be read of the head that was refused."""
+        return seen_in(self._parser.refused)
+
+    @cached_property
+    def is_secure(self) -> bool:
+        """The client speaks TLS."""
+        return ISSLTransport.providedBy(self.transport)
 
     def accept_body(self) -> None:
         """The body is wanted: send `100 Continue` to a client that waits for it."""

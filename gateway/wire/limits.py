@@ -31,6 +31,9 @@ HANDSHAKE_SECONDS = 10.0
 TLS_FILES_SECONDS = 1.0
 """How often a listener looks, when clients connect, whether its certificate was replaced."""
 
+CERTIFICATE_ENDS_SOON_SECONDS = 24 * 3600.0
+"""A listener's certificate with less time than this is warned of: who renews by a machine does it days before."""
+
 TOLD_FAILURES = 10
 """TLS handshakes with clients that fail and have a line of their own in the log, in each ..."""
 

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from gateway.wire.counts import Handshakes
 from gateway.wire.limits import QUEUED_CONNECTIONS
 from gateway.wire.tls_endpoint import TlsServerEndpoint
+from gateway.wire.tls_files import TlsFilesReader
 
 
 @frozen
@@ -46,6 +47,11 @@ class Listener:
     def handshakes(self) -> Handshakes:
         """How its TLS handshakes have ended; nothing where it speaks no TLS."""
         return self.endpoint.handshakes.results if isinstance(self.endpoint, TlsServerEndpoint) else {}
+
+    @property
+    def tls_files(self) -> TlsFilesReader | None:
+        """Where its certificate comes from; None where it speaks no TLS."""
+        return self.endpoint.handshakes.files if isinstance(self.endpoint, TlsServerEndpoint) else None
 
     @property
     def proves_clients(self) -> bool:

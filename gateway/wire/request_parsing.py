@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from gateway.errors import GatewayError
 from gateway.messages import Headers, RequestHead
 from gateway.wire.limits import CHUNK_OVERHEAD_BYTES, TRAILER_BYTES, DownstreamLimits
 from gateway.wire.repeated_head import RepeatedHead, repeatable
@@ -50,6 +51,7 @@ class RequestParser:
         "_headers",
         "_llhttp",
         "_raw_head",
+        "_refused",
         "_repeated",
         "_tail",
         "_target",
@@ -65,6 +67,8 @@ class RequestParser:
         """Received and not looked at yet."""
         self._raw_head = b""
         """What came of a head that is not whole yet."""
+        self._refused = b""
+        """What came of the one that will never be served."""
         self._tail = b""
         """The last bytes of a chunked body so far: the empty line may be split over two reads."""
         self._target = b""
@@ -136,26 +140,35 @@ class RequestParser:
             raw = raw[:end]
         self.complete = upgrade = False
         try:
-            self._llhttp.feed_data(raw[before:])
-        except HttpParserUpgrade:
-            upgrade = True
-        except HttpParserError as error:
-            self.asks_for_no_body = raw.startswith(b"HEAD ")
-            raise unreadable_head(raw, str(error)) from error
-        if len(raw) > limits.head_bytes:
-            self.asks_for_no_body = raw.startswith(b"HEAD ")
-            raise head_too_long(raw, limits.head_bytes)
-        if not self._head_complete:
-            if end < 4:
-                return None
-            raise unreadable_head(raw, "an empty line, and no head before it")  # HTTP/2's preface
-        head = self._take_head(raw, limits)
+            try:
+                self._llhttp.feed_data(raw[before:])
+            except HttpParserUpgrade:
+                upgrade = True
+            except HttpParserError as error:
+                self.asks_for_no_body = raw.startswith(b"HEAD ")
+                raise unreadable_head(raw, str(error)) from error
+            if len(raw) > limits.head_bytes:
+                self.asks_for_no_body = raw.startswith(b"HEAD ")
+                raise head_too_long(raw, limits.head_bytes)
+            if not self._head_complete:
+                if end < 4:
+                    return None
+                raise unreadable_head(raw, "an empty line, and no head before it")  # HTTP/2's preface
+            head = self._take_head(raw, limits)
+        except GatewayError:
+            self._refused = raw
+            raise
         self._repeated = None
         if upgrade:
             self._serve_despite_upgrade(head)
         elif self.keep_alive:
             self._repeated = repeatable(raw, head, limits)
         return head
+
+    @property
+    def refused(self) -> bytes:
+        """What came of a head that was refused, or is not whole: nothing of it was judged."""
+        return self._refused or self._raw_head
 
     def next_body(self) -> bytes:
         """More of the body; empty when none is here, or when the message is `complete`.

@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from gateway.errors import GatewayError
 
+_LINE = re.compile(rb"([A-Z]{1,32}) ([!-~]+)(?= |\r\n)")
+_HOST = re.compile(rb"\r\nhost:[ \t]*([!-~]*)", re.IGNORECASE)
 _OTHER_VERSION = re.compile(rb"[A-Z]+ [^ \r\n]+(?: [A-Z]+/[0-9]|\r\n)")
+
+
+class Seen(NamedTuple):
+    """What can be read of a head that was refused, each empty where it cannot."""
+
+    method: bytes = b""
+    path: bytes = b""
+    """What was asked for, without its query."""
+    host: bytes = b""
+    """As the client has written it."""
+
+
+def seen_in(raw: bytes) -> Seen:
+    """Read what there is of a head; nothing of it was judged."""
+    line = _LINE.match(raw)
+    if line is None:
+        return Seen()
+    host = _HOST.search(raw)
+    return Seen(line[1], line[2].partition(b"?")[0], host[1] if host is not None else b"")
 
 
 def malformed(sentence: str) -> GatewayError:

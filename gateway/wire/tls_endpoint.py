@@ -103,6 +103,7 @@ def _files(fields: Mapping[str, str]) -> TlsFiles:
         client_ca=client_ca,
         client_auth="none" if client_ca is None else _CLIENT_AUTH[client_auth],
         min_version=min_version,
+        name=fields["certificate"],
     )
 
 

@@ -3,24 +3,27 @@
 Nobody watches them.  Whoever needs a context asks for the newest, and at most once a second that costs three
 `stat`: this works on every file system, follows links (a Kubernetes Secret is swapped by one), and wants neither
 a thread nor a descriptor.  Files that cannot be used change nothing: the context that there is stays, and the log
-says so once.  A certificate and its key are two files, so for a moment of every renewal they do not fit.
+says so once, and again to whoever has them looked at.  A certificate and its key are two files, so for a moment of
+every renewal they do not fit.
 """
 
 from __future__ import annotations
 
 import stat
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from attrs import frozen
-from cryptography.x509 import load_pem_x509_certificate
+from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL
 from twisted.logger import Logger
 
 from gateway.wire.certificates import shown
 from gateway.wire.contexts import Choice, Judge, Pem, make_server_context
-from gateway.wire.limits import TLS_FILES_SECONDS
+from gateway.wire.limits import CERTIFICATE_ENDS_SOON_SECONDS, TLS_FILES_SECONDS
 
 ClientAuth: TypeAlias = Literal["none", "request", "require"]
 """Whether clients show certificates: nobody is asked, who shows one must be believed, everybody must."""
@@ -38,6 +41,8 @@ class TlsFiles:
     client_auth: ClientAuth
     min_version: str
     """The lowest version of TLS: `1.2` or `1.3`."""
+    name: str = ""
+    """The certificate's path as the operator has written it."""
 
 
 class TlsFilesReader:
@@ -45,35 +50,78 @@ class TlsFilesReader:
 
     _log = Logger()
 
-    def __init__(self, files: TlsFiles, seconds: Callable[[], float], judge: Judge, choose: Choice) -> None:
+    def __init__(
+        self,
+        files: TlsFiles,
+        seconds: Callable[[], float],
+        judge: Judge,
+        choose: Choice,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         """Read the files.
 
         :param seconds: a clock that does not jump.
         :param judge: asked about every certificate of a client's chain.
         :param choose: asked which of a client's protocols is spoken.
+        :param wall_clock: seconds of Unix time.
         :raises ValueError: with a sentence for the operator.
         """
         self._files = files
         self._seconds = seconds
         self._judge = judge
         self._choose = choose
+        self._wall_clock = wall_clock
+        self.ends_at = 0.0
+        """When the certificate that is shown ends, or the first of its chain, in seconds of Unix time."""
+        self._warned = False
+        """It was said that it ends soon."""
         self._fault: str | None = None
         """Why the files as they are cannot be used."""
         self._look_at = seconds() + TLS_FILES_SECONDS
         self._seen = self._look()
         self._context = self._read()
+        self._warn_of_end()
+
+    @property
+    def name(self) -> str:
+        """The certificate's path as the operator has written it."""
+        return self._files.name
 
     def newest(self) -> SSL.Context:
         """The context for the next connection."""
-        now = self._seconds()
-        if now >= self._look_at:
-            self._look_at = now + TLS_FILES_SECONDS
-            # Looked at before they are read: what changes in between is seen the next time.
-            seen = self._look()
-            if seen != self._seen or self._fault is not None:
-                self._seen = seen
-                self._replace()
+        if self._seconds() >= self._look_at:
+            self._look_again()
         return self._context
+
+    def read_again(self) -> None:
+        """Look at the files now; what is wrong with them is told whether or not it was told before."""
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            self._seen = ()
+        self._warned = False
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._look_at = self._seconds() + TLS_FILES_SECONDS
+        # Looked at before they are read: what changes in between is seen the next time.
+        seen = self._look()
+        if seen != self._seen or self._fault is not None:
+            self._seen = seen
+            self._replace()
+        self._warn_of_end()
+
+    def _warn_of_end(self) -> None:
+        left = self.ends_at - self._wall_clock()
+        if self._warned or left >= CERTIFICATE_ENDS_SOON_SECONDS:
+            return
+        self._warned = True
+        tell, ends = (self._log.warn, "ends") if left > 0 else (self._log.error, "has ended")
+        tell(
+            "{path} has to be renewed: its certificate, or one of its chain, {_ends} on {until:%Y-%m-%d %H:%M} UTC",
+            path=str(self._files.certificate),
+            until=datetime.fromtimestamp(self.ends_at, UTC),
+            _ends=ends,
+        )
 
     def _replace(self) -> None:
         try:
@@ -113,10 +161,12 @@ class TlsFilesReader:
             judge=self._judge,
             choose=self._choose,
         )
+        until = min(each.not_valid_after_utc for each in load_pem_x509_certificates(certificate.data))
+        self.ends_at, self._warned = until.timestamp(), False
         self._log.info(
             "TLS with {path}, valid until {until:%Y-%m-%d %H:%M} UTC",
             path=str(files.certificate),
-            until=load_pem_x509_certificate(certificate.data).not_valid_after_utc,
+            until=until,
         )
         if is_public(files.private_key):
             self._log.warn("every user of this machine can read {path}", path=str(files.private_key))

@@ -161,6 +161,11 @@ class UpstreamConnection:
         self._sender.finish()
         self.transport.loseConnection()
 
+    @property
+    def request_sent(self) -> bool:
+        """The socket has taken all of the request, as far as is known."""
+        return not self._body_follows and not self._sender.waiting
+
     # What the sweep and the sender say.
 
     def swept(self, now: float) -> None:

@@ -34,6 +34,20 @@ llmgateway_cost_total{{{who},currency="USD"}} 0.00013
         (WHO.format("left-in-stream"), 499, "client_left", "cancelled", 1),
     )
 )
+DISCARDED = f"""
+llmgateway_attempts_total{{{WHO.format("plain").replace('client="application",', "")},outcome="silent"}} 1
+llmgateway_discarded_tokens_total{{{WHO.format("plain")},reason="failed",type="input",estimated="true"}} 20
+llmgateway_discarded_tokens_total{{{WHO.format("plain")},reason="failed",type="output",estimated="true"}} 0
+llmgateway_discarded_cost_total{{{WHO.format("plain")},reason="failed",currency="USD"}} 0.00005
+"""
+MIRRORED = """
+llmgateway_mirrored_requests_total{tenant="red",route="plain.bench",rule="all",provider="mirror.bench",outcome="ok"} 1
+llmgateway_discarded_tokens_total{WHO,reason="mirror",type="input",estimated="false"} 20
+llmgateway_discarded_tokens_total{WHO,reason="mirror",type="output",estimated="false"} 8
+llmgateway_discarded_cost_total{WHO,reason="mirror",currency="EUR"} 0.0000036
+""".replace(
+    "WHO", 'tenant="red",client="",route="plain.bench",rule="all",provider="mirror.bench",model="small"'
+)
 GAUGES = """
 llmgateway_requests_in_flight 0
 llmgateway_upstream_connections{tenant="red",provider="primary.plain.bench",state="active"} 0
@@ -117,6 +131,49 @@ def test_every_metric_is_compared(metric: str) -> None:
 def test_every_number_of_the_log_is_compared(field: str, index: int) -> None:
     mine = books()
     mine.records[index][field] += 1  # type: ignore[index]
+    assert disagreements(mine)
+
+
+def troubled(page: str) -> Books:
+    """Those of one request of which the first attempt has failed, and which was mirrored."""
+    mine = books(page)
+    answered = mine.records[0]
+    tokens = {"input_tokens": 20, "cached_input_tokens": 0, "reasoning_tokens": 0}
+    price = {"currency": "USD"}
+    lost = {**tokens, **price, "output_tokens": 0, "estimated": True, "cost": 0.00005, "discarded": "failed"}
+    kept = {**tokens, **price, "output_tokens": 8, "estimated": False, "cost": 0.00013, "discarded": ""}
+    answered["tried"].insert(0, {**answered["tried"][0], "outcome": "silent", "usage": lost})
+    answered["tried"][1]["usage"] = kept
+    answered.update(attempts=2)  # type: ignore[attr-defined]
+    mine.simulated["lines"][0]["requests"] += 1
+    copy_of_it = line(PLAIN, "whole", 1)
+    mine.simulated["lines"].append({**copy_of_it, "provider": "red/mirror.bench"})
+    return mine
+
+
+TROUBLED = PAGE + DISCARDED + MIRRORED
+
+
+def test_attempts_and_copies_that_no_client_got() -> None:
+    assert disagreements(troubled(TROUBLED)) == []
+
+
+@pytest.mark.parametrize(
+    "number", [index for index, each in enumerate(TROUBLED.split("\n")) if "discarded" in each]
+)
+def test_what_they_have_used_is_compared(number: int) -> None:
+    lines = TROUBLED.split("\n")
+    name, _, value = lines[number].rpartition(" ")
+    lines[number] = f"{name} {float(value) + 1}"
+    assert all("red" in told for told in disagreements(troubled("\n".join(lines))))
+    assert disagreements(troubled("\n".join(lines)))
+
+
+@pytest.mark.parametrize("field", ["input_tokens", "output_tokens", "cost"])
+@pytest.mark.parametrize("index", [0, 1])
+def test_so_is_what_the_log_says_of_each(field: str, index: int) -> None:
+    mine = troubled(TROUBLED)
+    mine.records[0]["tried"][index]["usage"][field] += 1
     assert disagreements(mine)
 
 

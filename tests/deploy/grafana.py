@@ -44,7 +44,9 @@ class Panel:
     most: float | None = None
     """The end of the axis, where it is known."""
     steps: Sequence[tuple[float | None, str]] = ()
-    """From which value on which colour."""
+    """From which value on which colour; of curves a line for each."""
+    axis: str = ""
+    """What the numbers are of, where the unit does not say it."""
     words: Mapping[int, tuple[str, str]] = field(factory=dict)
     """What a value is called, and its colour."""
     columns: Mapping[str, str] = field(factory=dict)
@@ -159,6 +161,8 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
                 "lineWidth": 1,
                 "showPoints": "never",
                 "spanNulls": False,
+                "axisLabel": panel.axis,
+                "thresholdsStyle": {"mode": "dashed" if panel.steps else "off"},
                 "stacking": {"group": "A", "mode": "normal" if panel.stacked else "none"},
             }
             legend = {

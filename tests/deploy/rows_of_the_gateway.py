@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from tests.deploy.expressions import (
-    ASKED,
+    ATTEMPTS,
+    CERTIFICATE_SECONDS,
+    FAILED_ATTEMPTS,
     HERE,
+    LOOP_LAG_SECONDS,
     PERCENTILES,
     PROVIDER,
+    PROVIDER_FAILING,
     gauge,
     percentile,
     rate,
     rise,
+    share,
 )
 from tests.deploy.grafana import BAD, GOOD, POOR, Panel, Query, Row
+
+_IT = "tenant, provider"
+_NAME = "{{tenant}} {{provider}}"
 
 PROVIDERS = Row(
     "Providers",
@@ -20,8 +28,8 @@ PROVIDERS = Row(
         Panel(
             "Attempts by outcome",
             "cps",
-            [Query(rate("attempts_total", "provider, outcome"), "{{provider}} {{outcome}}")],
-            "Several for a request that was tried again or elsewhere; open is who was passed over.",
+            [Query(rate("attempts_total", f"{_IT}, outcome"), _NAME + " {{outcome}}")],
+            "Several for a request that was tried again or elsewhere; open is a provider that was passed over.",
             width=12,
             stacked=True,
         ),
@@ -30,39 +38,43 @@ PROVIDERS = Row(
             "percentunit",
             [
                 Query(
-                    rate("attempts_total", "provider", f'{ASKED},outcome!~"ok|cancelled|open"')
-                    + " / "
-                    + rate("attempts_total", "provider", f'{ASKED},outcome!~"cancelled|open"'),
-                    "{{provider}}",
+                    share(
+                        rate("attempts_total", _IT, FAILED_ATTEMPTS), rate("attempts_total", _IT, ATTEMPTS)
+                    ),
+                    _NAME,
                 )
             ],
-            "Refusals that are the client's doing are among them.",
+            "Refusals that are the client's doing are among them.  The line is where LLMGatewayProviderFailing fires, "
+            "which leaves them out.",
             width=12,
             most=1.0,
+            steps=((None, GOOD), (PROVIDER_FAILING, BAD)),
         ),
         Panel(
             "Retries and fallbacks",
             "cps",
             [
-                Query(rate("retries_total", "provider"), "again {{provider}}"),
-                Query(rate("fallbacks_total", "provider"), "on to {{provider}}"),
+                Query(rate("retries_total", _IT), f"retry {_NAME}"),
+                Query(rate("fallbacks_total", _IT), f"fallback {_NAME}"),
             ],
+            "By the provider that was asked again, or turned to.",
         ),
         Panel(
             "Hedges and continuations",
             "cps",
             [
-                Query(rate("hedges_total", "provider, result"), "hedge {{provider}} {{result}}"),
-                Query(rate("stream_continuations_total", "provider, way"), "rest {{provider}} {{way}}"),
+                Query(rate("hedges_total", f"{_IT}, result"), f"hedge {_NAME} {{{{result}}}}"),
+                Query(rate("stream_continuations_total", f"{_IT}, way"), f"continuation {_NAME} {{{{way}}}}"),
             ],
         ),
         Panel(
-            "Copies and health checks",
+            "Mirrors and health checks",
             "cps",
             [
-                Query(rate("mirrored_requests_total", "provider, outcome"), "copy {{provider}} {{outcome}}"),
+                Query(rate("mirrored_requests_total", f"{_IT}, outcome"), f"mirror {_NAME} {{{{outcome}}}}"),
                 Query(
-                    rate("health_checks_total", "provider, result", PROVIDER), "check {{provider}} {{result}}"
+                    rate("health_checks_total", f"{_IT}, result", where=PROVIDER),
+                    f"health check {_NAME} {{{{result}}}}",
                 ),
             ],
         ),
@@ -78,7 +90,7 @@ PROVIDERS = Row(
             "Tenant is whose provider it is; where others use it, too, this is the worst that any has of it.",
             kind="state-timeline",
             width=12,
-            words={0: ("in use", GOOD), 1: ("tried again", POOR), 2: ("left alone", BAD)},
+            words={0: ("closed", GOOD), 1: ("half-open", POOR), 2: ("open", BAD)},
         ),
         Panel(
             "Keys",
@@ -112,6 +124,7 @@ CONFIGURATION = Row(
             "Without a name: the Gateway document.",
             kind="state-timeline",
             words={1: ("as its files are", GOOD), 0: ("last good, or none", BAD)},
+            width=12,
         ),
         Panel(
             "Problems",
@@ -124,18 +137,29 @@ CONFIGURATION = Row(
                 )
             ],
             "/config and the live page name file and line.  The curve without a name is all of them.",
+            width=12,
         ),
         Panel(
-            "Changes, and age of what runs",
+            "Changes",
             "short",
+            [Query(rise("config_reloads_total", "result"), "{{result}}")],
+            "rejected: nothing of a change is in effect, partly_applied: not for every tenant.",
+            stacked=True,
+            axis="changes",
+            width=12,
+        ),
+        Panel(
+            "Age of what runs",
+            "s",
             [
-                Query(rise("config_reloads_total", "result"), "{{result}}"),
                 Query(
                     "min by (tenant) (time() - "
-                    f'llmgateway_config_last_reload_timestamp_seconds{{{HERE},tenant=~"$tenant"}}) / 3600',
-                    "{{tenant}}, hours",
-                ),
+                    f'llmgateway_config_last_reload_timestamp_seconds{{{HERE},tenant=~"$tenant"}})',
+                    "{{tenant}}",
+                )
             ],
+            "Since the tenant's last change was applied.  Without a name: the Gateway document.",
+            width=12,
         ),
     ],
 )
@@ -152,34 +176,47 @@ CONNECTIONS = Row(
         Panel(
             "To providers",
             "short",
-            [Query(gauge("upstream_connections", "provider, state", PROVIDER), "{{provider}} {{state}}")],
-            "pending is who waits for one.",
+            [Query(gauge("upstream_connections", f"{_IT}, state", PROVIDER), _NAME + " {{state}}")],
+            "pending is who waits for one.  Tenant is whose provider it is.",
             stacked=True,
         ),
         Panel(
-            "Wait for a connection",
+            "Wait for a connection, p95",
             "s",
-            [
-                Query(percentile("0.95", "pool_wait_seconds", "provider", PROVIDER), "95 % {{provider}}"),
-            ],
+            [Query(percentile("0.95", "pool_wait_seconds", _IT, PROVIDER), _NAME)],
         ),
         Panel(
             "New connections",
             "cps",
             [
                 Query(
-                    rate("downstream_connections_opened_total", "listener", HERE), "of clients {{listener}}"
+                    rate("downstream_connections_opened_total", "listener", where=HERE),
+                    "of clients {{listener}}",
                 ),
-                Query(rate("upstream_connections_opened_total", "provider", PROVIDER), "to {{provider}}"),
+                Query(rate("upstream_connections_opened_total", _IT, where=PROVIDER), f"to {_NAME}"),
             ],
             width=12,
         ),
         Panel(
             "TLS handshakes",
             "cps",
-            [Query(rate("tls_handshakes_total", "side, result", HERE), "{{side}} {{result}}")],
+            [Query(rate("tls_handshakes_total", "side, result", where=HERE), "{{side}} {{result}}")],
             "Upstream and refused: a provider's certificate is not believed.",
             width=12,
+        ),
+        Panel(
+            "Certificates of listeners",
+            "s",
+            [
+                Query(
+                    "min by (instance, file) "
+                    f"(llmgateway_certificate_expiry_timestamp_seconds{{{HERE}}} - time())",
+                    "{{instance}} {{file}}",
+                )
+            ],
+            "How long they are valid still.  Below the line LLMGatewayCertificateExpiring fires.",
+            width=24,
+            steps=((None, BAD), (CERTIFICATE_SECONDS, GOOD)),
         ),
     ],
 )
@@ -193,6 +230,7 @@ WATCHING = Row(
             [
                 Query(rise("access_log_lines_dropped_total", "instance"), "access log {{instance}}"),
                 Query(rise("capture_log_lines_dropped_total", "instance"), "capture log {{instance}}"),
+                Query(rise("log_lines_dropped_total", "instance"), "gateway's log {{instance}}"),
             ],
             "A full disk, or a reader that is too slow or gone: the gateway's own log says which.",
         ),
@@ -200,8 +238,8 @@ WATCHING = Row(
             "Spans",
             "cps",
             [
-                Query(rate("spans_exported_total", "instance", HERE), "exported {{instance}}"),
-                Query(rate("spans_lost_total", "instance", HERE), "lost {{instance}}"),
+                Query(rate("spans_exported_total", "instance", where=HERE), "exported {{instance}}"),
+                Query(rate("spans_lost_total", "instance", where=HERE), "lost {{instance}}"),
             ],
             "What the tracing collector has taken, and what not.",
         ),
@@ -228,6 +266,7 @@ PROCESS = Row(
                 )
             ],
             "A process uses one core, and a little for metrics and reloads: at 100 % it is at its end.",
+            steps=((None, GOOD), (1.0, BAD)),
         ),
         Panel(
             "Loop lag",
@@ -236,12 +275,18 @@ PROCESS = Row(
                 Query(percentile(part, "loop_lag_seconds", "instance", HERE), "{{instance}} " + legend)
                 for part, legend in PERCENTILES[1:]
             ],
-            "How late the event loop comes to what is due: what requests wait for when it is busy.",
+            "How late the event loop comes to what is due: what requests wait for when it is busy.  The line is "
+            "LLMGatewayLoopLagging's, for p95.",
+            steps=((None, GOOD), (LOOP_LAG_SECONDS, BAD)),
         ),
         Panel(
             "Memory",
             "bytes",
-            [Query(f"sum by (instance) (process_resident_memory_bytes{{{HERE}}})", "{{instance}}")],
+            [
+                Query(f"sum by (instance) (process_resident_memory_bytes{{{HERE}}})", "{{instance}}"),
+                Query(gauge("held_request_bytes", "instance"), "{{instance}} held of requests' bodies"),
+            ],
+            "Of large bodies as much is held as `limits.allBodiesBytes` allows.",
         ),
         Panel(
             "Open files",
@@ -254,9 +299,10 @@ PROCESS = Row(
             ],
             "Share of what the process may have; each connection is one.",
             most=1.0,
+            steps=((None, GOOD), (0.8, BAD)),
         ),
         Panel(
-            "Since its start",
+            "Uptime",
             "s",
             [Query(f"min by (instance) (time() - process_start_time_seconds{{{HERE}}})", "{{instance}}")],
         ),

@@ -48,13 +48,13 @@ def requests(values: str, outcome: str = "ok", code: str = "200", **more: str) -
     return {series("llmgateway_requests_total", **labels): values}
 
 
-def attempts(values: str, outcome: str = "ok") -> Series:
-    labels = {"tenant": "acme", "route": "chat", "provider": "p", "outcome": outcome}
+def attempts(values: str, outcome: str = "ok", tenant: str = "acme") -> Series:
+    labels = {"tenant": tenant, "route": "chat", "provider": "p", "outcome": outcome}
     return {series("llmgateway_attempts_total", **labels): values}
 
 
-def first_tokens(early: str, late: str) -> Series:
-    labels = {"tenant": "acme", "provider": "p", "model": "m"}
+def first_tokens(early: str, late: str, tenant: str = "acme") -> Series:
+    labels = {"tenant": tenant, "provider": "p", "model": "m"}
     name = "llmgateway_time_to_first_token_seconds"
     return {
         series(f"{name}_bucket", **labels, le="10.0"): early,
@@ -69,8 +69,8 @@ def lags(early: str, late: str) -> Series:
     return {series(name, le="0.1"): early, series(name, le="0.25"): late, series(name, le="+Inf"): late}
 
 
-def breaker(values: str) -> Series:
-    return {series("llmgateway_breaker_state", tenant="acme", provider="p", key=""): values}
+def breaker(values: str, tenant: str = "acme") -> Series:
+    return {series("llmgateway_breaker_state", tenant=tenant, provider="p", key=""): values}
 
 
 def key(values: str) -> Series:
@@ -81,6 +81,10 @@ def reload(successful: str, timestamp: str = "", tenant: str = "acme") -> Series
     name = "llmgateway_config_last_reload"
     found = {series(f"{name}_successful", tenant=tenant): successful}
     return found | ({series(f"{name}_timestamp_seconds", tenant=tenant): timestamp} if timestamp else {})
+
+
+def certificate(values: str) -> Series:
+    return {series("llmgateway_certificate_expiry_timestamp_seconds", file="server.pem"): values}
 
 
 def up(values: str) -> Series:
@@ -226,6 +230,20 @@ CASES = (
     ),
     Case("LLMGatewayBreakerOpen", "for a moment", {**breaker("0x5 2 0x20"), **attempts("0+5x30")}, "7m", False),
     Case("LLMGatewayBreakerOpen", "nobody asks", {**breaker("0x5 2x30"), **attempts("9x30", "open")}, "20m", False),
+    Case(
+        "LLMGatewayBreakerOpen",
+        "only another tenant's provider of the same name is asked",
+        {**breaker("0x5 2 1x20"), **breaker("0x30", "globex"), **attempts("0+5x30", "ok", "globex")},
+        "10m",
+        False,
+    ),
+    Case(
+        "LLMGatewayBreakerOpen",
+        "another tenant uses it",
+        {**breaker("0x5 2 1x20"), **attempts("0+5x30", "open", "globex")},
+        "10m",
+        True,
+    ),
     Case("LLMGatewayKeyUnusable", "refused", key("1x5 0x20"), "12m", True),
     Case("LLMGatewayKeyUnusable", "at its limit for four minutes", key("1x5 0x3 1x20"), "10m", False),
     Case("LLMGatewayNoBackend", "again and again", requests("0+3x20", "gateway_error", "503"), "10m", True),
@@ -236,6 +254,15 @@ CASES = (
     Case("LLMGatewayFirstTokenSlow", "a fifth", first_tokens("0+8x60", "0+10x60"), "30m", True),
     Case("LLMGatewayFirstTokenSlow", "one in a hundred", first_tokens("0+99x60", "0+100x60"), "30m", False),
     Case("LLMGatewayFirstTokenSlow", "few at all", first_tokens("0x60", "0+1x60"), "30m", False),
+    Case(
+        "LLMGatewayFirstTokenSlow",
+        "a fifth of one tenant's, one in a hundred of all",
+        {**first_tokens("0+8x60", "0+10x60"), **first_tokens("0+999x60", "0+999x60", "globex")},
+        "30m",
+        True,
+    ),
+    Case("LLMGatewayCertificateExpiring", "a day is left", certificate("86400x30"), "12m", True),
+    Case("LLMGatewayCertificateExpiring", "it is renewed", certificate("86400x5 9000000x30"), "14m", False),
     Case("LLMGatewayConfigRejected", "last good", reload("1x5 0x20", "9x30"), "11m", True),
     Case("LLMGatewayConfigRejected", "mended", reload("1x5 0x3 1x20", "9x30"), "11m", False),
     Case("LLMGatewayConfigRejected", "the Gateway document, from the start", reload("0x30", tenant=""), "6m", True),
@@ -327,6 +354,14 @@ def test_rules_know_only_metrics_that_there_are() -> None:
     for rule in RULES:
         for found in re.findall(r"(?<!:)\bllmgateway_\w+", rule["expr"]):
             assert re.sub(r"_(bucket|sum|count)$", "", found) in names
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_who_is_meant_is_told_apart_from_anothers_of_the_same_name(alert: str) -> None:
+    rule = ALERTS[alert]
+    for name in ("provider", "route"):
+        if f"$labels.{name} " in rule["annotations"]["summary"]:
+            assert "$labels.tenant " in rule["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("alert", ALERTS)

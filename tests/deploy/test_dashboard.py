@@ -8,13 +8,24 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gateway.telemetry.families import FAMILIES
 from gateway.telemetry.gen_ai_families import GENERATIONS
 from tests.deploy.dashboard import DASHBOARD
-from tests.deploy.expressions import ASKED, FAILED
+from tests.deploy.expressions import (
+    CERTIFICATE_SECONDS,
+    FAILED,
+    FAILING,
+    FAILING_SLOWLY,
+    FIRST_TOKEN_SECONDS,
+    LOOP_LAG_SECONDS,
+    PROVIDER_FAILING,
+)
 from tests.deploy.grafana import COLUMNS
 
 PATH = Path(__file__).parents[2] / "deploy" / "grafana" / "llmgateway.json"
@@ -51,7 +62,7 @@ def test_every_metric_is_shown_and_no_other() -> None:
 
 def test_every_panel_can_be_chosen_for() -> None:
     names = {variable["name"] for variable in SHOWN["templating"]["list"]}
-    assert {"datasource", "tenant", "route", "provider"} <= names
+    assert names == {"datasource", "job", "instance", "tenant", "route", "client", "provider", "model"}
     for each in expressions():
         assert {"job", "instance"} <= set(_CHOICE.findall(each)) <= names | {"__rate_interval", "__range"}
     panels = [panel for panel in PANELS if panel["type"] != "row"]
@@ -77,9 +88,66 @@ def test_names_of_curves_are_labels_of_theirs() -> None:
                 assert re.search(rf"by \([^)]*\b{label}\b", target["expr"]), (panel["title"], label)
 
 
+def test_what_can_be_chosen_is_chosen_for() -> None:
+    """A metric that has the label follows the choice, unless the label is for something else there."""
+    labels = {family.name: set(family.labels) for family in FAMILIES}
+    for each in expressions():
+        for name, conditions in re.findall(r"\b(llmgateway_\w+)\{([^}]*)\}", each):
+            family = _PARTS.sub("", name) if name not in labels else name
+            owned = "route" not in labels[family]
+            for label in {"tenant", "route", "client", "provider", "model"} & labels[family]:
+                if not (owned and label == "tenant"):
+                    assert f'{label}=~"${label}"' in conditions, (name, label)
+
+
+def test_names_of_several_tenants_are_told_apart() -> None:
+    for panel in PANELS:
+        for target in panel.get("targets", ()):
+            for labels in re.findall(r"\bby \(([^)]*)\)", target["expr"]):
+                told = set(labels.split(", "))
+                if told & {"route", "rule", "provider", "client"}:
+                    assert "tenant" in told, panel["title"]
+                    if panel["type"] != "table":
+                        assert "{{tenant}}" in target["legendFormat"], panel["title"]
+
+
+def test_a_share_of_failures_is_0_where_nothing_has_failed() -> None:
+    for panel in PANELS:
+        if panel["title"].startswith("Failed"):
+            assert " * 0)" in panel["targets"][0]["expr"]
+
+
+def test_lines_are_drawn_where_alerts_begin() -> None:
+    lines = {
+        panel["title"]: [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]]
+        for panel in PANELS
+        if panel["type"] == "timeseries"
+        and panel["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"]["mode"] == "dashed"
+    }
+    of_alerts = {
+        "Failed by route": [FAILING_SLOWLY, FAILING],
+        "Time to first token": [FIRST_TOKEN_SECONDS],
+        "Time to first token by provider, p95": [FIRST_TOKEN_SECONDS],
+        "Failed attempts by provider": [PROVIDER_FAILING],
+        "Loop lag": [LOOP_LAG_SECONDS],
+        "Certificates of listeners": [CERTIFICATE_SECONDS],
+    }
+    assert {title: values[1:] for title, values in lines.items() if title in of_alerts} == of_alerts
+    alerts = ALERTS.read_text("utf-8")
+    for limit, written in (
+        (FAILING, "> 14.4 * 0.01"),
+        (FAILING_SLOWLY, "> 6 * 0.01"),
+        (FIRST_TOKEN_SECONDS, "> 10\n"),
+        (PROVIDER_FAILING, "> 0.25\n"),
+        (LOOP_LAG_SECONDS, "> 0.1\n"),
+        (CERTIFICATE_SECONDS, "< 172800\n"),
+    ):
+        assert written in alerts
+        assert prod(map(float, written.strip("<> \n").split("*"))) == pytest.approx(limit)
+
+
 def test_what_has_failed_is_for_alerts_what_it_is_here() -> None:
-    failed = FAILED.removeprefix(f"{ASKED},")
-    assert f"llmgateway_requests_total{{{failed}}}[5m]" in ALERTS.read_text("utf-8")
+    assert f"llmgateway_requests_total{{{FAILED}}}[5m]" in ALERTS.read_text("utf-8")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Identity:
         *names: x509.GeneralName,
         common_name: str = "provider",
         since: timedelta = -DAY,
-        until: timedelta = DAY,
+        until: timedelta = 7 * DAY,
         key: Key | None = None,
         authority: bool = False,
         for_clients: bool = False,
@@ -145,7 +145,7 @@ class Identity:
 def self_signed(*names: x509.GeneralName, common_name: str = "root", authority: bool = False) -> Identity:
     """A certificate signed with its own key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    signed = _unsigned(common_name, key, names, -DAY, DAY, authority, usage=[])
+    signed = _unsigned(common_name, key, names, -DAY, 7 * DAY, authority, usage=[])
     return Identity(signed.issuer_name(_subject(common_name)).sign(key, hashes.SHA256()), key)
 
 

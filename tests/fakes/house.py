@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from gateway.errors import GatewayError
 from gateway.live import Live
 from gateway.messages import Destination, Timeouts
+from gateway.serving.held_bodies import HeldBodies
 from gateway.serving.pursuit import Pursuit
 from gateway.serving.reception import Reception
 from gateway.serving.surroundings import Surroundings
@@ -141,6 +142,7 @@ class House:
         self.tracing = CurrentTracer()
         self.current = CurrentSnapshot()
         self.generation: Generation | None = None
+        self.bodies = HeldBodies()
         surroundings = Surroundings(
             current=self.current,
             live=self.live,
@@ -152,6 +154,7 @@ class House:
             wall_clock=self.clock.seconds,
             chance=lambda: self.chance,
             capture_log=self.capture_log,
+            bodies=self.bodies,
             tracing=self.tracing,
         )
         self.reception = Reception(surroundings)
@@ -223,6 +226,7 @@ class HouseTestCase(SynchronousTestCase):
 
         def nobody_is_left() -> None:
             self.assertEqual(house.metrics.in_flight, 0, "an exchange was never settled")
+            self.assertEqual(house.bodies.held, 0, "a body is counted as held")
             self.assertEqual(sum(house.counted.values()), len(house.access_log.records))
             self.assertFalse([each for each in house.sweep.watched if isinstance(each, Pursuit)])
 

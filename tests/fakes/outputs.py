@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.telemetry.line_output import LineOutput
+from gateway.telemetry.line_output import LineOutput, Turn
 
 
 class FakeOutput(LineOutput):
@@ -10,7 +10,7 @@ class FakeOutput(LineOutput):
 
     def __init__(self) -> None:
         self.path = "access.log"
-        self.within_line = False
+        self._turn = Turn()
         self.written = b""
         self.writes = 0
         self.room: int | None = None
@@ -20,7 +20,7 @@ class FakeOutput(LineOutput):
         self.moved = False
         self.looks = 0
 
-    def write(self, data: bytes) -> int:
+    def _write(self, data: bytes) -> int:
         self.writes += 1
         if self.error is not None:
             raise self.error
@@ -28,8 +28,6 @@ class FakeOutput(LineOutput):
         if self.room is not None:
             self.room -= taken
         self.written += data[:taken]
-        if taken:
-            self.within_line = not self.written.endswith(b"\n")
         return taken
 
     def is_moved(self) -> bool:

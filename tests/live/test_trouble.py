@@ -7,6 +7,7 @@ from gateway.live.standing import BreakerStanding
 from gateway.policy.breaking import Outcome
 from gateway.snapshot.backends import Backend
 from gateway.snapshot.snapshot import Snapshot
+from gateway.snapshot.stable_names import BreakerName
 from tests.fakes.conf import backend, provider, snapshot_of
 
 POOL = """
@@ -93,6 +94,67 @@ def test_on_a_good_day_nothing_is_remembered() -> None:
     assert not live.breakers.remembered()
     live.keys.answered(to.keys[0], 400, None, None, 0.0)
     assert not live.keys.remembered()
+
+
+class Heard:
+    """What a listener was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def breaker_opened(self, name: BreakerName, until: float, fault: str) -> None:
+        self.told.append(("opened", name.key, until, fault))
+
+    def breaker_closed(self, name: BreakerName) -> None:
+        self.told.append(("closed", name.key))
+
+    def key_refused(self, name: BreakerName, status: int) -> None:
+        self.told.append(("refused", name.key, status))
+
+    def key_limited(self, name: BreakerName, until: float, status: int) -> None:
+        self.told.append(("limited", name.key, until, status))
+
+
+def test_whoever_listens_hears_of_a_breaker_that_opens_and_of_one_that_closes() -> None:
+    heard = Heard()
+    to, live = pool()[1], Live(heard)
+    breakers, key = live.breakers, to.keys[0]
+    breakers.report(to, key, Outcome.FAILURE, 0.0, probe=False, fault="status 503")
+    assert heard.told == [("opened", "one", 5.0, "status 503")]
+    fail(live, to, 0, now=5.0)  # the probe
+    for outcome in (Outcome.FAILURE, Outcome.SUCCESS):  # those that were under way
+        breakers.report(to, key, outcome, 6.0, probe=False)
+    assert len(heard.told) == 1
+    assert breakers.begin(key, 60.0)
+    breakers.report(to, key, Outcome.SUCCESS, 60.0, probe=True)
+    assert heard.told[1:] == [("closed", "one")]
+    breakers.report(to, key, Outcome.SUCCESS, 61.0, probe=False)
+    assert len(heard.told) == 2
+
+
+def test_of_one_that_a_health_check_opens_too() -> None:
+    heard = Heard()
+    to, live = pool()[1], Live(heard)
+    names = [key.breaker_name for key in to.keys]
+    live.breakers.checked(names, False, to.outlier, 0.0, "status 500")
+    live.breakers.checked(names, True, to.outlier, 1.0)
+    assert heard.told == [("opened", "one", 5.0, "status 500"), ("opened", "two", 5.0, "status 500")]
+
+
+def test_of_a_key_that_is_refused_or_meets_its_limit() -> None:
+    heard = Heard()
+    to, live = pool()[1], Live(heard)
+    one, two = to.keys
+    for now in (0.0, 1.0):
+        live.keys.answered(one, 401, None, None, now)
+    assert heard.told == [("refused", "one", 401)]
+    live.keys.answered(two, 429, None, None, 2.0)  # which rests: it is used where there is no other
+    live.keys.answered(two, 400, None, None, 2.0)
+    assert len(heard.told) == 1
+    for now in (3.0, 4.0, 33.5):
+        live.keys.answered(two, 429, None, 30.0, now)
+    live.keys.answered(two, 429, None, 30.0, 100.0)
+    assert heard.told[1:] == [("limited", "two", 33.0, 429), ("limited", "two", 130.0, 429)]
 
 
 def test_retries_have_a_budget() -> None:

@@ -42,7 +42,7 @@ def test_everything_it_can_say() -> None:
         apiVersion: llmgateway.dev/v1
         kind: Gateway
         spec:
-          limits: {bodyBytes: 33554432, headBytes: 65536, headers: 100, connections: 5000}
+          limits: {bodyBytes: 33554432, allBodiesBytes: 1073741824, headBytes: 65536, headers: 100, connections: 5000}
           timeouts: {head: 10s, body: 60s, keepAlive: 75s}
           upstreamTimeouts: {connect: 5s, headers: 300s, firstContent: 90s, idle: 120s, request: 1h}
         """
@@ -53,6 +53,7 @@ def test_everything_it_can_say() -> None:
     assert gateway is not None
     assert dict(gateway.limits) == {
         "bodyBytes": 33554432,
+        "allBodiesBytes": 1073741824,
         "headBytes": 65536,
         "headers": 100,
         "connections": 5000,

@@ -79,4 +79,4 @@ def test_what_is_wrong(pricing: str, problem: str) -> None:
 def test_a_catalog_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.resources.pricing.find_spec", lambda name: None)
     (told,) = spec_problems("LLMProvider", "host: p.example\npricing: {catalog: genai-prices}")
-    assert told.endswith("is not installed: pip install 'llmgateway[prices]'")
+    assert told.endswith("is not installed: pip install '.[prices]' where llmgateway's source is")

@@ -28,6 +28,18 @@ PROVIDERS = [
         ],
     ),
     (
+        "host: 'https://user:sk-1@p.example/v1?key=sk-2'",
+        [
+            '1:3: host: must be a host alone: a DNS name or an IP address, without scheme, port or path, not "https://…@p.example/v1?…"'
+        ],
+    ),
+    (
+        "host: 'user:sk-1@p.example#sk-2'",
+        [
+            '1:3: host: must be a host alone: a DNS name or an IP address, without scheme, port or path, not "…@p.example#…"'
+        ],
+    ),
+    (
         "host: p.example:443",
         [
             '1:3: host: must be a host alone: a DNS name or an IP address, without scheme, port or path, not "p.example:443"'

@@ -54,5 +54,6 @@ def test_everything_it_can_say() -> None:
 def test_without_the_sdk_it_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "_EXPORTER", "opentelemetry.nowhere.at.all")
     assert spec_problems("Gateway", "tracing: {endpoint: 'http://c'}") == [
-        "1:3: tracing: needs the OpenTelemetry SDK, which is not installed: pip install 'llmgateway[otlp]'"
+        "1:3: tracing: needs the OpenTelemetry SDK, which is not installed: "
+        "pip install '.[otlp]' where llmgateway's source is"
     ]

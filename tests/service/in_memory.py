@@ -152,6 +152,7 @@ class ServiceTestCase(SynchronousTestCase):
             admin_token=None,
             labels={},
             root_namespace="istio-system",
+            own_lines=None,
             access_log=access_log,
             capture_log=capture_log,
             strict=strict,

@@ -587,6 +587,20 @@ class TokenTests(AdminTestCase):
             self.assertEqual(answer.headers["www-authenticate"], 'bearer realm="llmgateway admin"')
             self.assertNotIn(b"tenants", answer.body)
 
+    def test_a_probe_is_told_how_many_problems_there_are_and_no_more(self) -> None:
+        self.state.problems = ["conf.d/a.yaml:3:5: https://a.example/?key=sk-live is no host", "…"]
+        for more in ("", "Cookie: llmgateway-admin-1=old\r\n", f"Authorization: Basic {TOKEN}\r\n"):
+            self.assertEqual(json.loads(self.ask("/readyz", more=more).body), {"ready": True, "problems": 2})
+        told = self.ask("/readyz", more=f"Authorization: Bearer {TOKEN}\r\n")
+        self.assertEqual(json.loads(told.body)["problems"], self.state.problems)
+        self.state.is_ready = False
+        self.assertEqual(self.ask("/readyz").status, 503)
+
+    def test_nor_is_a_token_guessed_at_there(self) -> None:
+        self.assertEqual([self.bearing(f"wrong-{number}", "/readyz") for number in range(3)], [401] * 3)
+        self.begin(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n")
+        self.assertNotEqual(self.clock.getDelayedCalls(), [])
+
     def test_tools_bear_the_token(self) -> None:
         self.assertEqual(self.bearing(TOKEN), 200)
         self.assertEqual(self.bearing(TOKEN, scheme="bearer"), 200)

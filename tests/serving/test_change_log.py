@@ -44,7 +44,7 @@ class ChangeLogTests(SynchronousTestCase):
             line, "configuration applied, hosts served: 2, tenants: 1; acme: provider c added; beta: removed"
         )
         (event,) = self.events
-        self.assertEqual(event["words"], "acme: provider c added; beta: removed")
+        self.assertEqual(event["_words"], "acme: provider c added; beta: removed")
         self.assertEqual(
             event["changes"],
             [

@@ -6,6 +6,7 @@ import json
 
 from twisted.python.reflect import namedAny
 
+from tests.fakes.conf import provider, route, route_to
 from tests.fakes.house import (
     ANSWER,
     CHAT,
@@ -17,9 +18,11 @@ from tests.fakes.house import (
     error,
     event,
     get,
+    parts,
     post,
     words,
 )
+from tests.serving.pursuing import failing
 
 
 class FaultTests(ConversationTestCase):
@@ -70,7 +73,9 @@ class FaultTests(ConversationTestCase):
         self.breaks("gateway.serving.answer.Answer", "tell")
         client.sends(post(HELLO))
         house.provider.answers(ANSWER)
-        self.assert_500(house, client.received())
+        received = client.received()
+        self.assert_500(house, received)
+        self.assertEqual(parts(received)[1][b"x-llmgateway-attempts"], b"1")
         self.assertEqual(house.provider.end, "aborted")
 
     def test_in_the_middle_of_a_stream(self) -> None:
@@ -99,11 +104,34 @@ class FaultTests(ConversationTestCase):
 
     def test_at_the_settling_the_client_has_its_answer_and_nothing_is_left(self) -> None:
         house, client = self.open()
-        self.breaks("gateway.serving.pursuit.Pursuit", "facts")
+        self.breaks("gateway.serving.settling", "_count")
         client.sends(post(HELLO))
         house.provider.answers(ANSWER)
         self.assertTrue(client.received().endswith(json.dumps(CHAT).encode()))
         self.assertEqual(house.metrics.in_flight, 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_at_what_it_has_cost_it_is_counted_once_and_logged(self) -> None:
+        priced = "pricing: {default: {input: 1, output: 2}}"
+        for conf in (provider("a", priced) + route_to("a"), failing(more=priced)):
+            house, client = self.open(conf)
+            self.breaks("gateway.telemetry.costs.Costs", "cost")
+            client.sends(post({**HELLO, "stream": True}))
+            house.provider.answers(STREAM + event(words("x")))
+            client.leaves()
+            self.assertEqual(house.counted, {("499", "client_left"): 1})
+            self.assertEqual((house.record.outcome, house.record.cost), ("client_left", None))
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_nor_does_a_copy_count_twice(self) -> None:
+        mirror = "rules: [{name: all, backendRefs: [{providerHost: a.example}], mirror: {providerHost: b.example}}]"
+        priced = provider("b", "pricing: {default: {input: 1, output: 2}}")
+        house, client = self.open(provider("a") + priced + route("demo", mirror))
+        self.breaks("gateway.telemetry.costs.Costs", "cost")
+        client.sends(post(HELLO))
+        for each in house.network.providers:
+            each.answers(ANSWER)
+        self.assertEqual(house.number("llmgateway_mirrored_requests_total"), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_the_next_exchange_knows_nothing_of_it(self) -> None:

@@ -107,6 +107,7 @@ class FallbackTests(PursuitTestCase):
             house.provider.answers(ANSWER)
             self.assert_answered(house, client, by="a", attempts=2)
             self.assertEqual(self.tried(house)[0], ("a", "cut"))
+            self.assertEqual([each.status for each in house.record.tried], [200, 200])
 
     def test_an_error_that_comes_as_a_success_is_an_error(self) -> None:
         failure = {"error": {"message": "down", "code": 503}}
@@ -174,6 +175,7 @@ class FallbackTests(PursuitTestCase):
             house.provider.answers(ANSWER)
             self.assert_answered(house, client, by="b", attempts=2)
             self.assertEqual(self.tried(house)[0], ("a", "silent"))
+            self.assertIsNone(house.record.tried[0].status)
             self.assertEqual(house.network.providers[0].end, "aborted")
 
     def test_a_missed_first_content_whatever_else_comes(self) -> None:

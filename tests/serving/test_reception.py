@@ -41,7 +41,31 @@ class RequestIdTests(ConversationTestCase):
         self.assertEqual(house.counted, {("200", "ok"): 10})
 
 
+class PathTests(ConversationTestCase):
+    def test_neither_query_nor_parameters_are_told(self) -> None:
+        house, client = self.open()
+        for written in ("?key=sk-1", ";key=sk-1", "%3Fkey=sk-1", "%3bkey=sk-1/more"):
+            client.sends(get(b"/v1/models" + written.encode()))
+            self.assertEqual((house.names.method, house.names.path), ("GET", "/v1/models"))
+
+
 class RefusedTests(ConversationTestCase):
+    def refused(self, sent: bytes) -> tuple[str, str, str]:
+        house, client = self.open()
+        client.sends(sent)
+        return house.names.method, house.names.path, house.names.host
+
+    def test_what_can_be_read_of_it_is_told(self) -> None:
+        for sent, told in (
+            (b"GET /v1/models?key=sk-1 HTTP/1.1\r\nHost: a_b..c\r\n\r\n", ("GET", "/v1/models", "a_b..c")),
+            (b"GET //v1/models HTTP/1.1\r\nHost: a\r\n\r\n", ("GET", "//v1/models", "a")),
+            (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", ("TRACE", "/", "a")),
+            (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", ("GET", "/", "a")),
+            (b"GET /%b HTTP/1.1\r\n" % (b"x" * 100_000), ("GET", "/" + "x" * 100_000, "")),
+            (b"\x16\x03\x01", ("", "", "")),
+        ):
+            self.assertEqual(self.refused(sent), told)
+
     def test_what_never_became_an_exchange_is_counted_with_the_bytes_of_its_answer(self) -> None:
         house, client = self.open()
         body = parts(client.sends(b"GET / HTTP/1.1\r\nno colon\r\n\r\n"))[2]

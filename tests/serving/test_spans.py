@@ -6,8 +6,9 @@ import json
 
 from gateway.telemetry.traces import Span, Tracer
 from tests.fakes.conf import gateway, provider, route
-from tests.fakes.house import CONF, HELLO, House, answer, parts, post
-from tests.serving.pursuing import PursuitTestCase, error_answer, failing
+from tests.fakes.house import CONF, HELLO, STREAM, USAGE, House, answer, event, parts, post
+from tests.serving.pursuing import DONE, STREAMED, PursuitTestCase, error_answer, failing, stopped
+from tests.serving.pursuing import said as text
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -15,6 +16,10 @@ HEADER = f"00-{TRACE}-{PARENT}-01".encode()
 TRACED = b"Traceparent: " + HEADER
 
 SECRET = "sk-of-a-123"
+
+RULE = "rules: [{name: all, backendRefs: [{providerHost: a.example}]}]"
+
+NO_MODEL = "configs: {defaultConfig: {openAIConfig: {apiKey: sk-of-a-123}}}"
 
 SHORT = "retries: {attempts: 1}"
 
@@ -35,7 +40,11 @@ class SpanTests(PursuitTestCase):
         """The headers that the provider of the newest connection got."""
         return parts(house.provider.received())[1]
 
-    def test_a_provider_that_is_passed_over_has_no_span(self) -> None:
+    def of_attempts(self, spans: list[Span], name: str) -> list[object]:
+        """An attribute of each attempt's span."""
+        return [span.attributes.get(f"llmgateway.attempt.{name}") for span in spans if not span.from_client]
+
+    def test_a_provider_that_is_passed_over_has_no_span_but_is_told_of(self) -> None:
         conf = failing(SHORT, "ab", "outlierDetection: {consecutiveErrors: 1}")
         house, spans = self.traced(conf)
         first, second = house.client(), house.client()
@@ -47,8 +56,10 @@ class SpanTests(PursuitTestCase):
         second.sends(post(HELLO))
         self.at(house, "b").answers(said())
         attempt, exchange = spans
-        self.assertEqual(attempt.attributes["llmgateway.attempt.purpose"], "first")
+        self.assertEqual(attempt.attributes["llmgateway.attempt.purpose"], "fallback")
         self.assertEqual(exchange.attributes["llmgateway.attempts"], 1)
+        self.assertEqual(exchange.attributes["llmgateway.passed_over"], ("a",))
+        self.assertEqual(house.number("llmgateway_fallbacks_total", provider="b"), 2)
 
     def test_what_a_provider_says_is_not_told_with_our_key_in_it(self) -> None:
         house, spans = self.traced(failing(SHORT, "a"))
@@ -123,10 +134,13 @@ class SpanTests(PursuitTestCase):
         house.waits(1.5)
         self.assertIn(b"504", client.received())
         attempt, exchange = spans
-        self.assertEqual((attempt.name, exchange.name), ("chat a-1", "chat asked"))
+        self.assertEqual((attempt.name, exchange.name), ("chat a-1", "chat a-1"))
+        self.assertEqual(exchange.attributes["llmgateway.asked_model"], "asked")
         self.assertTrue(attempt.failed)
         self.assertTrue(exchange.failed)
         self.assertEqual(exchange.attributes["error.type"], house.record.error)
+        self.assertEqual((exchange.why, attempt.why), (house.record.detail, ""))
+        self.assertTrue(exchange.why)
         self.assertEqual(exchange.attributes["http.response.status_code"], 504)
 
     def test_a_providers_refusal_that_is_handed_on_is_no_fault_of_the_server(self) -> None:
@@ -135,6 +149,7 @@ class SpanTests(PursuitTestCase):
         house.provider.answers(error_answer(400, "invalid_value"))
         attempt, exchange = spans
         self.assertEqual((attempt.failed, attempt.attributes["error.type"]), (True, "400"))
+        self.assertEqual(attempt.why, "invalid_value")
         self.assertEqual((exchange.failed, exchange.attributes["error.type"]), (False, "provider_error"))
 
     def test_models_and_uploads(self) -> None:
@@ -142,7 +157,7 @@ class SpanTests(PursuitTestCase):
         client = house.client()
         client.sends(b"GET /v1/models HTTP/1.1\r\nHost: demo\r\n\r\n")
         (exchange,) = spans
-        self.assertEqual(exchange.name, "models")
+        self.assertEqual(exchange.name, "models demo")
         spans.clear()
         client.received()
         client.sends(
@@ -150,4 +165,65 @@ class SpanTests(PursuitTestCase):
             b"Content-Length: 3\r\n\r\nabc"
         )
         house.provider.answers(said())
-        self.assertEqual([span.name for span in spans], ["transcriptions", "transcriptions"])
+        self.assertEqual([span.name for span in spans], ["transcriptions a", "transcriptions demo"])
+
+    def test_names_are_configured_whatever_a_client_asks_for(self) -> None:
+        house, spans = self.traced(provider("a", NO_MODEL) + route("demo", RULE))
+        house.client().sends(post({**HELLO, "model": "anything"}))
+        house.provider.answers(said())
+        attempt, exchange = spans
+        self.assertEqual((attempt.name, exchange.name), ("chat a", "chat demo"))
+        self.assertEqual(attempt.attributes["gen_ai.request.model"], "anything")
+        self.assertEqual(exchange.attributes["llmgateway.asked_model"], "anything")
+        self.assertNotIn("gen_ai.request.model", exchange.attributes)
+
+    def test_what_is_not_known_is_left_out(self) -> None:
+        house, spans = self.traced(CONF)
+        house.client().sends(post(HELLO, host=b"nobody"))
+        (exchange,) = spans
+        self.assertEqual([name for name, value in exchange.attributes.items() if value == ""], [])
+        self.assertNotIn("llmgateway.tenant", exchange.attributes)
+
+    def test_tokens_are_those_of_each_attempt_and_the_clients_stand_in_the_exchange(self) -> None:
+        house, spans = self.traced(failing("hedge: {after: 1s}"))
+        house.client().sends(post(STREAMED))
+        house.waits(1.5)
+        self.at(house, "b").answers(STREAM + text("Hi") + stopped() + event(USAGE) + DONE)
+        first, hedge, exchange = spans
+        usage: dict[str, int] = USAGE["usage"]  # type: ignore[assignment]
+        counted = usage["prompt_tokens"], usage["completion_tokens"]
+        for span, system in ((hedge, "gen_ai"), (exchange, "llmgateway")):
+            told = [span.attributes[f"{system}.usage.{kind}_tokens"] for kind in ("input", "output")]
+            self.assertEqual(tuple(told), counted)
+        self.assertFalse([name for name in exchange.attributes if name.startswith("gen_ai.usage")])
+        self.assertEqual(self.of_attempts(spans, "discarded"), ["hedge", None])
+        self.assertEqual(self.of_attempts(spans, "usage_estimated"), [True, None])
+        self.assertTrue(first.attributes["gen_ai.usage.input_tokens"])
+
+    def test_an_only_attempt_has_all_tokens(self) -> None:
+        house, spans = self.traced(CONF)
+        house.client().sends(post(HELLO))
+        house.provider.answers(said(usage={"prompt_tokens": 3, "completion_tokens": 4}))
+        attempt, exchange = spans
+        for span, system in ((attempt, "gen_ai"), (exchange, "llmgateway")):
+            told = [span.attributes[f"{system}.usage.{kind}_tokens"] for kind in ("input", "output")]
+            self.assertEqual(told, [3, 4])
+
+    def test_a_rest_that_does_not_fit(self) -> None:
+        prefills = failing(more="prefill: true", providers="ab")
+        house, spans = self.traced(prefills)
+        house.clock.advance(7.0)
+        house.client().sends(post(STREAMED))
+        house.clock.advance(0.25)
+        house.provider.answers(STREAM + text("The quick brown fox ") + text("jumps over "))
+        house.clock.advance(2.0)
+        house.provider.resets()
+        self.at(house, "b").answers(STREAM + text("The quick red fox"))
+        self.at(house, "b").answers(STREAM + text("The quick brown fox jumps over all") + stopped() + DONE)
+        self.assertEqual(self.of_attempts(spans, "outcome"), ["cut", "cancelled", "ok"])
+        self.assertEqual(self.of_attempts(spans, "disagrees"), [None, True, None])
+        self.assertEqual(self.of_attempts(spans, "discarded"), [None, "continuation", None])
+        first = spans[0].attributes
+        self.assertEqual(first["gen_ai.response.time_to_first_chunk"], 0.25)
+        self.assertIs(first["gen_ai.request.stream"], True)
+        self.assertEqual((spans[0].began, spans[0].ended), (7.0, 9.25))

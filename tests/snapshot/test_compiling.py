@@ -348,12 +348,12 @@ def test_the_settings_of_the_gateway_document() -> None:
     snapshot = snapshot_of(
         gateway(
             """
-            limits: {bodyBytes: 2048, headBytes: 4096, headers: 10, connections: 5}
+            limits: {bodyBytes: 2048, allBodiesBytes: 8192, headBytes: 4096, headers: 10, connections: 5}
             timeouts: {head: 1s, body: 2s, keepAlive: 3s}
             """
         )
     )
-    assert snapshot.settings == GatewaySettings(2048, 4096, 10, 5, 1.0, 2.0, 3.0)
+    assert snapshot.settings == GatewaySettings(2048, 4096, 10, 5, 1.0, 2.0, 3.0, 8192)
 
 
 @pytest.mark.parametrize("conf", ["", "# nothing", gateway("limits: {headers: 50}")])

@@ -234,7 +234,7 @@ def test_settings_that_were_written() -> None:
 
 def test_settings_are_spelt_and_nested_as_in_the_gateway_document() -> None:
     spec = """
-        limits: {bodyBytes: 1024, headBytes: 2048, headers: 3, connections: 4}
+        limits: {bodyBytes: 1024, allBodiesBytes: 4096, headBytes: 2048, headers: 3, connections: 4}
         timeouts: {head: 5s, body: 6s, keepAlive: 7s}
         attemptHeaders: true
         metrics: {genAi: [v1.41]}
@@ -242,7 +242,13 @@ def test_settings_are_spelt_and_nested_as_in_the_gateway_document() -> None:
         """
     described = describe_settings(compiled(gateway(spec)).settings)
     assert described == {
-        "limits": {"bodyBytes": 1024, "headBytes": 2048, "headers": 3, "connections": 4},
+        "limits": {
+            "bodyBytes": 1024,
+            "allBodiesBytes": 4096,
+            "headBytes": 2048,
+            "headers": 3,
+            "connections": 4,
+        },
         "timeouts": {"head": 5, "body": 6, "keepAlive": 7},
         "attemptHeaders": True,
         "metrics": {"genAi": ["v1.41"]},

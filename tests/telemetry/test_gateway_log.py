@@ -6,13 +6,12 @@ import json
 import re
 import signal
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from attrs import field, frozen
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python import log as legacy
 from twisted.python import syslog
@@ -21,7 +20,9 @@ from zope.interface.verify import verifyObject
 
 from gateway.messages import Secret
 from gateway.telemetry import gateway_log as module
-from gateway.telemetry.gateway_log import LONGEST_VALUE, gateway_log
+from gateway.telemetry.gateway_log import LONGEST_VALUE, gateway_log, logs_to_stdout
+from gateway.telemetry.own_lines import OwnLines
+from tests.fakes.outputs import FakeOutput
 
 CANARY = "sk-canary-1234567890"
 FOREGROUND: dict[str, Any] = {"nodaemon": True}
@@ -42,27 +43,39 @@ class Logged:
         self.foreign = Logger("twisted.test", observer=observer)
 
 
-@pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    out = StringIO()
-    monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=out))
-    return out
+class Written:
+    """What has come to the standard output."""
+
+    def __init__(self) -> None:
+        self._output = FakeOutput()
+        self._lines = OwnLines(self._output, Clock())
+
+    def getvalue(self) -> str:
+        return self._output.written.decode()
+
+    def observer(self, log_format: str, level: str) -> ILogObserver:
+        return gateway_log(FOREGROUND, log_format, level, self._lines)
 
 
 @pytest.fixture
-def json_log(written: StringIO) -> Logged:
-    return Logged(gateway_log(FOREGROUND, "json", "debug"))
+def written() -> Written:
+    return Written()
 
 
-def lines(written: StringIO) -> list[dict[str, Any]]:
+@pytest.fixture
+def json_log(written: Written) -> Logged:
+    return Logged(written.observer("json", "debug"))
+
+
+def lines(written: Written) -> list[dict[str, Any]]:
     return [json.loads(line) for line in written.getvalue().splitlines()]
 
 
-def test_it_is_what_twistd_wants(written: StringIO) -> None:
-    verifyObject(ILogObserver, gateway_log(FOREGROUND, "text", "info"))
+def test_it_is_what_twistd_wants(written: Written) -> None:
+    verifyObject(ILogObserver, written.observer("text", "info"))
 
 
-def test_a_line_of_json(json_log: Logged, written: StringIO) -> None:
+def test_a_line_of_json(json_log: Logged, written: Written) -> None:
     json_log.log.warn("{count} of {path}", count=3, path="conf.d", more=[{"a": None, "b": True}])
     (line,) = lines(written)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
@@ -74,7 +87,15 @@ def test_a_line_of_json(json_log: Logged, written: StringIO) -> None:
     }
 
 
-def test_a_traceback_is_a_field_of_one_line(json_log: Logged, written: StringIO) -> None:
+def test_nothing_is_said_twice(json_log: Logged, written: Written) -> None:
+    json_log.log.error("{problem}", problem="a.yaml:1: wrong", line=1)
+    json_log.log.info("{count} changes: {_words}", count=1, _words="a added", changes=["a"])
+    problem, change = lines(written)
+    assert (problem["message"], problem["fields"]) == ("a.yaml:1: wrong", {"line": 1})
+    assert (change["message"], change["fields"]) == ("1 changes: a added", {"count": 1, "changes": ["a"]})
+
+
+def test_a_traceback_is_a_field_of_one_line(json_log: Logged, written: Written) -> None:
     try:
         raise ValueError("it broke\nin two lines")
     except ValueError:
@@ -86,21 +107,21 @@ def test_a_traceback_is_a_field_of_one_line(json_log: Logged, written: StringIO)
     assert "ValueError: it broke\nin two lines" in line["traceback"]
 
 
-def test_no_terminal_acts_upon_it(json_log: Logged, written: StringIO) -> None:
+def test_no_terminal_acts_upon_it(json_log: Logged, written: Written) -> None:
     json_log.log.error("{text}\n{text}", text=HOSTILE)
     (line,) = lines(written)
     assert line["message"] == f"{HOSTILE}\n{HOSTILE}"
     assert re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written.getvalue()) is None
 
 
-def test_nor_upon_text(written: StringIO) -> None:
-    Logged(gateway_log(FOREGROUND, "text", "info")).log.error("{text}", text=HOSTILE)
+def test_nor_upon_text(written: Written) -> None:
+    Logged(written.observer("text", "info")).log.error("{text}", text=HOSTILE)
     assert r"[gateway.test#error] a\u001b[2Jb\u007fc\u202ed\u009be" in written.getvalue()
     assert re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", written.getvalue()) is None
 
 
-def test_text_is_what_twisted_writes(written: StringIO) -> None:
-    Logged(gateway_log(FOREGROUND, "text", "info")).log.info("three\nlines\nof it")
+def test_text_is_what_twisted_writes(written: Written) -> None:
+    Logged(written.observer("text", "info")).log.info("three\nlines\nof it")
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[gateway.test#info\] three\n\tlines\n\tof it\n",
         written.getvalue(),
@@ -117,14 +138,14 @@ def test_text_is_what_twisted_writes(written: StringIO) -> None:
     ],
 )
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_from_a_level_on(written: StringIO, log_format: str, level: str, told: list[str]) -> None:
-    logged = Logged(gateway_log(FOREGROUND, log_format, level))
+def test_from_a_level_on(written: Written, log_format: str, level: str, told: list[str]) -> None:
+    logged = Logged(written.observer(log_format, level))
     for each in LogLevel.iterconstants():
         logged.log.emit(each, f"<{each.name}>")
     assert re.findall("<(.+?)>", written.getvalue()) == told
 
 
-def test_a_secret_is_not_shown(json_log: Logged, written: StringIO) -> None:
+def test_a_secret_is_not_shown(json_log: Logged, written: Written) -> None:
     plan = Plan("a", CANARY.encode())
     json_log.log.error(
         "{key} {plan}", key=Secret(CANARY), plan=plan, plans=[plan], more={"key": Secret(CANARY)}
@@ -133,7 +154,7 @@ def test_a_secret_is_not_shown(json_log: Logged, written: StringIO) -> None:
     assert "Plan(name='a')" in written.getvalue()
 
 
-def test_a_traceback_does_not_show_what_variables_hold(json_log: Logged, written: StringIO) -> None:
+def test_a_traceback_does_not_show_what_variables_hold(json_log: Logged, written: Written) -> None:
     def fail(key: bytes) -> None:
         raise ValueError("no good")
 
@@ -144,16 +165,16 @@ def test_a_traceback_does_not_show_what_variables_hold(json_log: Logged, written
     assert CANARY not in written.getvalue()
 
 
-def test_fields_of_others_are_left_out(json_log: Logged, written: StringIO) -> None:
+def test_fields_of_others_are_left_out(json_log: Logged, written: Written) -> None:
     json_log.foreign.info("{a}", a=1, request="anything")
     (line,) = lines(written)
     assert (line["message"], "fields" in line) == ("1", False)
 
 
 @pytest.mark.parametrize(("system", "namespace"), [({}, "-"), ({"system": "Port"}, "Port")])
-def test_events_of_twisteds_first_kind(written: StringIO, system: dict[str, str], namespace: str) -> None:
+def test_events_of_twisteds_first_kind(written: Written, system: dict[str, str], namespace: str) -> None:
     publisher = legacy.LogPublisher()
-    publisher.addObserver(gateway_log(FOREGROUND, "json", "debug"))
+    publisher.addObserver(written.observer("json", "debug"))
     publisher.msg("started", 42, **system)
     (line,) = lines(written)
     assert (line["level"], line["namespace"], line["message"]) == ("info", namespace, "started 42")
@@ -162,8 +183,8 @@ def test_events_of_twisteds_first_kind(written: StringIO, system: dict[str, str]
 @pytest.mark.parametrize(
     ("level", "told"), [("debug", ["course", "42", "ports", "broken"]), ("info", ["broken"])]
 )
-def test_what_twisted_does_is_a_detail(written: StringIO, level: str, told: list[str]) -> None:
-    observer = gateway_log(FOREGROUND, "json", level)
+def test_what_twisted_does_is_a_detail(written: Written, level: str, told: list[str]) -> None:
+    observer = written.observer("json", level)
     Logger("twisted.internet.base", observer=observer).info("course")
     publisher = legacy.LogPublisher()
     publisher.addObserver(observer)
@@ -173,13 +194,13 @@ def test_what_twisted_does_is_a_detail(written: StringIO, level: str, told: list
     assert [line["message"] for line in lines(written)] == told
 
 
-def test_what_says_nothing_is_no_line(json_log: Logged, written: StringIO) -> None:
+def test_what_says_nothing_is_no_line(json_log: Logged, written: Written) -> None:
     json_log.log.info("")
     assert written.getvalue() == ""
 
 
-def test_long_and_broken_texts(json_log: Logged, written: StringIO) -> None:
-    json_log.log.info("{text}", text="x" * 10_000, half="a\ud800b")
+def test_long_and_broken_texts(json_log: Logged, written: Written) -> None:
+    json_log.log.info("so: {text}", text="x" * 10_000, half="a\ud800b")
     (line,) = lines(written)
     assert len(line["message"]) == len(line["fields"]["text"]) == LONGEST_VALUE
     assert line["fields"]["half"] == "a?b"
@@ -207,7 +228,7 @@ def a_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("options", [{"logfile": "own.log"}, {"logfile": "own.log", "nodaemon": True}])
 def test_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
     monkeypatch.chdir(tmp_path)
-    Logged(gateway_log(options, "json", "info")).log.info("hello")
+    Logged(gateway_log(options, "json", "info", None)).log.info("hello")
     assert json.loads((tmp_path / "own.log").read_text())["message"] == "hello"
     assert callable(signal.getsignal(signal.SIGUSR1))
 
@@ -215,13 +236,28 @@ def test_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dic
 @pytest.mark.usefixtures("a_process")
 def test_a_daemons_file_unless_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Logged(gateway_log({}, "text", "info")).log.info("hello")
+    Logged(gateway_log({}, "text", "info", None)).log.info("hello")
     assert "hello" in (tmp_path / "twistd.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"nodaemon": True}, True),
+        ({"nodaemon": True, "logfile": "-"}, True),
+        ({"nodaemon": True, "logfile": "own.log"}, False),
+        ({"nodaemon": True, "syslog": True}, False),
+        ({"nodaemon": True, "logger": "some.factory"}, False),
+        ({}, False),
+    ],
+)
+def test_who_logs_to_the_standard_output(options: dict[str, Any], expected: bool) -> None:
+    assert logs_to_stdout(options) is expected
 
 
 def test_a_daemon_has_no_standard_output() -> None:
     with pytest.raises(SystemExit, match="daemon"):
-        gateway_log({"logfile": "-"}, "text", "info")
+        logs_to_stdout({"logfile": "-"})
 
 
 @pytest.mark.parametrize(
@@ -236,6 +272,6 @@ def test_to_syslog(monkeypatch: pytest.MonkeyPatch, log_format: str, text: str) 
         lambda self, priority, line: said.append((priority, line)),
         raising=False,
     )
-    Logged(gateway_log({"syslog": True, "prefix": "llm"}, log_format, "info")).log.warn("no\n\x1b good")
+    Logged(gateway_log({"syslog": True, "prefix": "llm"}, log_format, "info", None)).log.warn("no\n\x1b good")
     assert {priority for priority, _ in said} == {4}
     assert text in "\n".join(line for _, line in said).replace("[gateway.test] ", "").replace("\t", "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.telemetry.line_log import (
@@ -92,6 +92,32 @@ class FailingOutputTests(LineLogTestCase):
             self.log.flush()
             self.clock.advance(COMPLAINT_SECONDS)
         self.assertEqual([event["lines"] for event in self.events], [1, 2])
+
+    def test_that_it_works_again_is_mentioned_once(self) -> None:
+        self.output.error = OSError(28, "No space left on device")
+        for _ in range(3):
+            self.log.write(b"lost")
+            self.log.flush()
+        self.output.error = None
+        for _ in range(3):
+            self.log.write(b"kept")
+            self.log.flush()
+        self.assertEqual([event["log_level"] for event in self.events], [LogLevel.error, LogLevel.info])
+        self.assertIn("is written again, 3 lines were lost", formatEvent(self.events[1]))
+
+    def test_a_loss_within_a_minute_of_the_last_is_told_in_the_end(self) -> None:
+        for _ in range(2):
+            self.output.error = OSError(28, "No space left on device")
+            self.log.write(b"lost")
+            self.log.flush()
+            self.output.error = None
+            self.log.write(b"kept")
+            self.log.flush()
+        self.assertEqual([event["lines"] for event in self.events], [1, 1])
+        self.clock.advance(COMPLAINT_SECONDS)
+        self.log.write(b"kept")
+        self.log.flush()
+        self.assertEqual([event["lines"] for event in self.events], [1, 1, 2])
 
     def test_it_goes_on_when_there_is_room_again(self) -> None:
         self.output.error = OSError(28, "No space left on device")

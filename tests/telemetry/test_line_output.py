@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,17 @@ def standard_output(descriptor: int) -> Iterator[LineOutput]:
         yield output
     finally:
         output.close()
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file of this process grows beyond it, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -132,6 +145,76 @@ def test_a_pipe_whose_reader_is_slow_is_not_waited_for(pipe: tuple[int, int]) ->
         assert 0 < output.write(b"y" * 1_000_000) <= 10_000
 
 
+def test_of_what_a_pipe_has_no_room_for_a_whole_line_is_the_last(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    lines = b"".join(b"%d %b\n" % (number, b"x" * 700) for number in range(1000))
+    with standard_output(writer) as output:
+        taken = output.write(lines)
+        assert 0 < taken < len(lines)
+        assert not output.within_line
+        assert os.read(reader, 1 << 20).endswith(b"x\n")
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_is_ended_before_anybody_elses(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    with standard_output(writer) as one, standard_output(writer) as other:
+        assert one.is_same(other)
+        one.take_turns_with(other)
+        long = b"x" * 1_000_000 + b"\n"
+        taken = one.write(long)
+        assert (one.within_line, other.within_line) == (True, False)
+        read = b""
+        while taken < len(long):
+            read += os.read(reader, 50_000)
+            assert other.write(b"other\n") == 0
+            taken += one.write(long[taken:])
+        read += os.read(reader, 50_000)
+        assert other.write(b"other\n") == 6
+        while not read.endswith(b"other\n"):
+            read += os.read(reader, 50_000)
+        assert read == long + b"other\n"
+
+
+def test_a_line_that_nobody_will_end_does_not_run_into_the_next(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    with standard_output(writer) as other:
+        with standard_output(writer) as one:
+            one.take_turns_with(other)
+            taken = one.write(b"x" * 1_000_000 + b"\n")
+            assert other.write(b"other\n") == 0
+        assert os.read(reader, 1 << 20) == b"x" * taken
+        assert other.write(b"other\n") == 6
+        assert os.read(reader, 100) == b"\nother\n"
+
+
+def test_who_comes_while_somebody_writes_does_not_wait(tmp_path: Path) -> None:
+    one = LineOutput(str(tmp_path / "log"))
+    other = LineOutput(str(tmp_path / "log"))
+    one.take_turns_with(other)
+    with other._turn.lock:
+        assert one.write(b"a line\n") == 0
+    assert one.write(b"a line\n") == 7
+    one.close()
+    other.close()
+
+
+def test_a_pipe_is_opened_once_more_so_that_nobody_else_stops_waiting(pipe: tuple[int, int]) -> None:
+    """Between a poll and a write other processes may fill it."""
+    _, writer = pipe
+    with standard_output(writer) as output:
+        assert not os.get_blocking(output._descriptor)
+        assert os.get_blocking(writer)
+
+
+def test_a_socket_as_the_standard_output() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, standard_output(theirs.fileno()) as output:
+        taken = output.write(b"a line\n" * 1_000_000)
+        assert 0 < taken < 7_000_000
+        ours.recv(1 << 20)
+        assert output.write(b"a line\n" * 1_000_000) > 0
+
+
 def test_a_pipe_that_is_closed(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     with standard_output(writer) as output, open(os.devnull, "rb") as nothing:
@@ -145,6 +228,44 @@ def test_a_full_disk() -> None:
     with pytest.raises(OSError, match="No space left on device"):
         output.write(b"x\n")
     output.close()
+
+
+def test_what_a_full_disk_took_of_a_line_is_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    output = LineOutput(str(path))
+    with room_for(25):
+        assert output.write(b"0123456789\n" * 3) == 22
+        with pytest.raises(OSError, match="File too large"):
+            output.write(b"0123456789\n")
+    assert path.read_bytes() == b"0123456789\n" * 2
+    output.write(b"more\n")
+    output.close()
+    assert path.read_bytes() == b"0123456789\n" * 2 + b"more\n"
+
+
+def test_not_where_somebody_else_has_written_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "access.log"
+    output = LineOutput(str(path))
+    write = os.write
+
+    def crowded(descriptor: int, data: bytes) -> int:
+        taken = write(descriptor, data)
+        if taken < len(data):
+            with room_for(100), path.open("ab") as other:
+                other.write(b"!")
+        return taken
+
+    with room_for(25), monkeypatch.context() as patched:
+        patched.setattr(os, "write", crowded)
+        assert output.write(b"0123456789\n" * 3) == 25
+    assert path.read_bytes() == b"0123456789\n" * 2 + b"012!"
+    with room_for(25), pytest.raises(OSError, match="File too large"):
+        output.write(b"3456789\n")
+    output.write(b"more\n")
+    output.close()
+    assert path.read_bytes() == b"0123456789\n" * 2 + b"012!\nmore\n"
 
 
 def test_it_knows_whether_a_line_has_ended(tmp_path: Path) -> None:

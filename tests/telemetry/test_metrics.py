@@ -18,6 +18,7 @@ from gateway import __version__
 from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.messages import TokenUsage
 from gateway.snapshot.stable_names import SeriesLabels
+from gateway.telemetry.discarded_counts import Discarded
 from gateway.telemetry.families import BUCKETS, FAMILIES
 from gateway.telemetry.family import Kind
 from gateway.telemetry.metrics import Metrics
@@ -97,7 +98,7 @@ def test_times_are_those_of_all_clients(registry: CollectorRegistry, metrics: Me
     assert buckets == [0, 1, 2]
     assert value(registry, f"{overhead}_count", **backend) == 2
     assert value(registry, "llmgateway_time_to_first_token_seconds_sum", **backend) == 0.3
-    assert value(registry, "llmgateway_time_per_output_token_seconds_count", **backend) == 0
+    assert value(registry, "llmgateway_time_per_output_token_seconds_count", **backend) is None
 
 
 def test_labels_that_are_equal_share_a_series(metrics: Metrics) -> None:
@@ -160,12 +161,19 @@ def test_gauges_are_read_when_scraped() -> None:
 def test_what_others_count_is_asked_when_scraped() -> None:
     registry = CollectorRegistry()
     sources = Sources(
+        held_bodies=lambda: 70_000,
+        certificates=lambda: {"/tls/server.pem": 1.8e9},
+        own_lines_dropped=lambda: 6,
         captured_lines_dropped=lambda: 2,
         spans_exported=lambda: 5,
         spans_lost=lambda: 3,
         admin_refusals=lambda: {"wrong_token": 7, "no_token": 0},
     )
     Metrics(registry, sources)
+    assert value(registry, "llmgateway_held_request_bytes") == 70_000
+    expiry = "llmgateway_certificate_expiry_timestamp_seconds"
+    assert value(registry, expiry, file="/tls/server.pem") == 1.8e9
+    assert value(registry, "llmgateway_log_lines_dropped_total") == 6
     assert value(registry, "llmgateway_capture_log_lines_dropped_total") == 2
     assert value(registry, "llmgateway_spans_exported_total") == 5
     assert value(registry, "llmgateway_spans_lost_total") == 3
@@ -230,6 +238,7 @@ def filled(registry: CollectorRegistry) -> None:
         pools={("acme", "a"): PoolCounts()},
         downstream_connections=lambda: [ListenerCounts("egress", opened=3, active=1, idle=1)],
         handshakes=lambda: {("upstream", HandshakeResult.OK): 1},
+        certificates=lambda: {"/tls/server.pem": 1.8e9},
         keys=lambda: [standing],
         admin_refusals=lambda: {"no_token": 1},
     )
@@ -243,6 +252,7 @@ def filled(registry: CollectorRegistry) -> None:
     metrics.fell_back(VIP)
     metrics.hedged(VIP, won=True)
     metrics.mirrored(VIP, "ok")
+    metrics.discarded(VIP, "ci", Discarded.HEDGE, TokenUsage(input=20, output=1), 0.01, "USD")
     metrics.continued(VIP, "prefill")
     metrics.health_checked(("acme", "a"), CheckResult.SUCCESS)
     acme = TenantConfiguration("acme", successful=True, applied_at=1.0, errors=0, warnings=0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from gateway.messages import Destination
+from gateway.messages import Destination, TokenUsage
 from gateway.snapshot.snapshot import Snapshot
 from gateway.snapshot.stable_names import SeriesLabels
+from gateway.telemetry.discarded_counts import Discarded
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.names import GRACE_SECONDS, ConfiguredNames
 from gateway.telemetry.outcomes import CheckResult, Outcome
@@ -54,6 +55,7 @@ class Scraped:
     def count_all(self, labels: SeriesLabels) -> None:
         """Count something of everything."""
         self.metrics.series(labels, "").finished(200, Outcome.OK, 0.1, None, 0.001)
+        self.metrics.discarded(labels, "", Discarded.LEFT, TokenUsage(1, 2), 0.1, "USD")
         self.metrics.attempted(labels, "ok")
         self.metrics.health_checked(("acme", labels.provider), CheckResult.SUCCESS)
         self.pools["acme", labels.provider] = PoolCounts()
@@ -98,6 +100,7 @@ def test_a_client_that_is_removed() -> None:
     scraped = Scraped(ci)
     series = scraped.metrics.series(labels_of(ci, "one"), "ci")
     series.finished(200, Outcome.OK, 0.1, None)
+    scraped.metrics.discarded(labels_of(ci, "one"), "ci", Discarded.LEFT, TokenUsage(1, 2), None, "")
     scraped.metrics.series(NO_ROUTE, "").finished(404, Outcome.CLIENT_ERROR, 0.1, None)
 
     def shown() -> set[str]:

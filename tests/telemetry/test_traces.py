@@ -65,8 +65,8 @@ def test_no_identifier_is_all_zeroes() -> None:
 
 def test_spans_hang_together() -> None:
     trace, spans = begun(parent(), (b"tracestate", b"a=1"))
-    attempt = trace.attempt(Purpose.RETRY, Operation.CHAT, "m")
-    trace.tell("chat m", 5.0, 6.0, {"x": 1}, failed=True, attempt=attempt)
+    attempt = trace.attempt(Purpose.RETRY, Operation.CHAT, "m", stream=False)
+    trace.tell("chat m", 5.0, 6.0, {"x": 1}, failed=True, why="down", attempt=attempt)
     trace.tell("chat", 4.0, 7.0, {}, failed=False)
     assert spans == [
         Span(
@@ -77,6 +77,7 @@ def test_spans_hang_together() -> None:
             began=1005.0,
             ended=1006.0,
             failed=True,
+            why="down",
             attributes={"x": 1},
         ),
         Span(
@@ -87,6 +88,7 @@ def test_spans_hang_together() -> None:
             began=1004.0,
             ended=1007.0,
             failed=False,
+            why="",
             attributes={},
         ),
     ]
@@ -94,9 +96,12 @@ def test_spans_hang_together() -> None:
 
 def test_what_a_provider_is_told() -> None:
     trace, _ = begun(parent("00"), (b"tracestate", b"a=1"))
-    attempt = trace.attempt(Purpose.FIRST, Operation.CHAT, None)
+    attempt = trace.attempt(Purpose.FIRST, Operation.CHAT, None, stream=False)
     told = (b"traceparent", f"00-{TRACE}-{attempt.span_id}-00".encode())
     assert attempt.headers(()) == [told, (b"tracestate", b"a=1")]
     assert attempt.headers({b"tracestate"}) == [told]
     assert attempt.headers({b"traceparent"}) == []
-    assert begun(parent())[0].attempt(Purpose.FIRST, Operation.CHAT, None).headers(())[0][0] == b"traceparent"
+    assert (
+        begun(parent())[0].attempt(Purpose.FIRST, Operation.CHAT, None, stream=False).headers(())[0][0]
+        == b"traceparent"
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cryptography import x509
 
@@ -53,7 +55,10 @@ NAMES = (
         "admin",
     ),
 )
-SECRETS: Mapping[str, str] = {name: f"sk-{CANARY}-{name}" for name in NAMES}
+ODD = f"""sk-{CANARY}/ab+cd&ef"gh'ij<kl>=="""
+"""Of letters that nearly everybody writes in another way."""
+
+SECRETS: Mapping[str, str] = {**{name: f"sk-{CANARY}-{name}" for name in NAMES}, "odd": ODD}
 
 ADDRESS = "127.93.61.42"
 """From the environment, too, so it is shown no more than a key."""
@@ -104,11 +109,44 @@ DEEDS = (
         "lie",
         "lie twice",
         "say the model",
+        "spell",
+        "spell in a stream",
         "hint",
         "break down",
     ),
 )
 """What a client asks for with `x-do`; the last one is for the gateway itself, see `BREAKING`."""
+
+
+def _by_code(letters: str, form: str) -> Callable[[str], str]:
+    """Writes these letters by their numbers, others as JSON has them."""
+
+    def spell(text: str) -> str:
+        written = (form % ord(each) if each in letters else json.dumps(each)[1:-1] for each in text)
+        return "".join(written)
+
+    return spell
+
+
+SPELLINGS: Mapping[str, Callable[[str], str]] = {
+    "JSON": _by_code("", ""),
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[1:-1],
+    "PHP": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "Go": _by_code("<>&", "\\u%04x"),
+    "Gson": _by_code("<>&='", "\\u%04x"),
+    ".NET": _by_code("\"&'+<>`", "\\u%04X"),
+    "a URL": lambda text: quote(text, safe=""),
+    "a URL in lower case": lambda text: re.sub("%..", lambda code: code[0].lower(), quote(text, safe="")),
+    "a path": quote,
+    "JavaScript": lambda text: quote(text, safe="!'()*"),
+}
+"""How servers repeat a text in an error that is JSON."""
+
+
+def _spelled(key: str) -> str:
+    """An error that has it in all spellings; each is fit for a JSON string."""
+    words = ", ".join(f"{name}: {spell(key)}" for name, spell in SPELLINGS.items())
+    return f'{{"error": {{"message": "{words}", "type": "{SPELLINGS["Go"](key)}", "code": "odd"}}}}'
 
 
 def misbehave(conversation: Conversation) -> None:
@@ -137,6 +175,14 @@ def misbehave(conversation: Conversation) -> None:
                     json.dumps({"error": {"message": "No.", "type": code, "code": code}}), "400 Bad Request"
                 )
             )
+        case "spell":
+            key = (asked.header("Authorization") or "").removeprefix("Bearer ")
+            url = SPELLINGS["a URL"](key)
+            conversation.send(answer(_spelled(key), "400 Bad Request", X_Echo=url, X_Request_Id=url))
+        case "spell in a stream":
+            key = (asked.header("Authorization") or "").removeprefix("Bearer ")
+            event = chunk(f"data: {_spelled(key)}\n\n".encode())
+            conversation.send(stream_head() + chunk(content) + event + chunk(b""))
         case "err in a stream":
             conversation.send(stream_head() + chunk(f"data: {told}\n\n".encode()) + chunk(b""))
         case "err after content":
@@ -207,6 +253,7 @@ def configuration(folder: Path, echo: Provider, mutual: Provider, untrusted: Pro
         _keyed("literal.test", echo, SECRETS["literal"], secrets, path=path),
         _keyed("outside.test", echo, "${THE_KEY}", secrets),
         _keyed("checked.test", echo, "${THE_KEY}", {}, healthCheck=check),
+        _keyed("odd.test", echo, ODD, {}),
         _keyed("file.test", echo, f"${{file:{folder / 'key'}}}", {}),
         _keyed("pool.test", echo, None, {"apiKeys": pool}),
         provider("mutual.test", mutual.port, key=SECRETS["mutual"], tls=tls),

@@ -36,6 +36,8 @@ class Received:
     """Unix time in seconds."""
     ended: float
     status: int
+    why: str
+    """Of the status."""
     state: str
     attributes: dict[str, Any]
     resource: dict[str, Any]
@@ -90,6 +92,7 @@ class Collector:
                             span.start_time_unix_nano / 1e9,
                             span.end_time_unix_nano / 1e9,
                             span.status.code,
+                            span.status.message,
                             span.trace_state,
                             _values(span.attributes),
                             resource,

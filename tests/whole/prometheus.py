@@ -24,8 +24,9 @@ needs_prometheus = pytest.mark.skipif(
     not (shutil.which("prometheus") and shutil.which("promtool")), reason="prometheus is not installed"
 )
 
-EVERY = 0.5
-"""Seconds from one scrape, and from one look at the rules, to the next."""
+EVERY = 1.0
+"""Seconds from one scrape, and from one look at the rules, to the next; a scrape may take as long, which a busy machine
+needs."""
 
 _LISTENS = re.compile(r'msg="Listening on" address=(\S+)')
 
@@ -105,8 +106,8 @@ class Prometheus:
         return [Curve(each["metric"], [float(each["value"][1])]) for each in found]
 
     def since_the_start(self, expression: str) -> list[Curve]:
-        """What it has been, second by second."""
-        found = self._ask("query_range", query=expression, start=self.began, end=time.time(), step=1)[
+        """What it has been, twice from one scrape to the next, so that nothing is missed."""
+        found = self._ask("query_range", query=expression, start=self.began, end=time.time(), step=EVERY / 2)[
             "result"
         ]
         return [Curve(each["metric"], [float(value) for _, value in each["values"]]) for each in found]

@@ -38,7 +38,7 @@ from tests.whole.collector import Collector, collecting
 from tests.whole.providers import Provider
 from tests.whole.running import ANY_PORT, PATIENCE, TWISTD, Gateway, wait_until
 
-ECHOING = ("literal.test", "outside.test", "file.test", "pool.test", "ruled.test")
+ECHOING = ("literal.test", "outside.test", "odd.test", "file.test", "pool.test", "ruled.test")
 TLS = "secured=tls:0:interface=127.0.0.1:certificate=server.pem:privateKey=server.key"
 NOT_FOR_PROVIDERS = ("client", "second-client", "admin", "reply", "simulated")
 """What clients and operators bring or get; and the simulator tells only that it has got a key."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -434,6 +436,26 @@ def test_new_files_are_for_new_connections(house: House) -> None:
         assert kept.reply().status == 200
         assert isinstance(kept.socket, ssl.SSLSocket)
         assert shown(kept.socket).serial_number == old
+
+
+def test_whoever_has_files_looked_at_hears_of_a_certificate_before_any_client_does(tmp_path: Path) -> None:
+    AUTHORITY.issue(LOCALHOST).write(tmp_path, "server")
+    proves = f"tls:0:interface=127.0.0.1:{FILES}"
+    with Gateway(tmp_path, {"a.yaml": CONF}, listen=[proves]) as gateway:
+        ends_at = gateway.count("llmgateway_certificate_expiry_timestamp_seconds", file="server.pem")
+        assert 6 * 86400 < ends_at - time.time() < 8 * 86400
+        (tmp_path / "server.pem").write_text("garbage")
+        for times in (1, 2):
+            gateway.process.send_signal(signal.SIGHUP)
+            gateway.wait_for_log(r"#error\] new TLS files cannot be used, the ones before them", times)
+            gateway.wait_for_log("nothing has changed in conf.d", times)
+        AUTHORITY.issue(LOCALHOST, until=timedelta(hours=2)).write(tmp_path, "server")
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for_log(
+            r"#warn\] \S+server.pem has to be renewed: its certificate, or one of its chain, ends on"
+        )
+        soon = gateway.count("llmgateway_certificate_expiry_timestamp_seconds", file="server.pem")
+        assert 0 < soon - time.time() < 86400
 
 
 def test_an_authority_that_is_taken_away_is_believed_no_more(tmp_path: Path) -> None:

@@ -8,13 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.whole.clients import STREAM, Client, request
-from tests.whole.documents import documents, provider, route, rule, simulated
+from tests.whole.documents import documents, provider, route, rule, settings, simulated
 from tests.whole.providers import Conversation, Provider, chunk, stream_head
 from tests.whole.running import Gateway
 
 ANSWER_MIB = 200
 PEAK_LIMIT_MIB = 100
 STREAMS = 300
+LARGE_BODY = 1024 * 1024
+ALL_BODIES = 32 * 1024 * 1024
+SENDERS = 200
+"""Together they send 100 MiB, and none of them the end."""
 
 EVENT = (
     b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":'
@@ -81,3 +85,24 @@ def test_hundreds_of_streams_at_once_are_all_whole(tmp_path: Path) -> None:
         assert gateway.count("llmgateway_requests_total", code="200", outcome="ok") == STREAMS
         assert gateway.count("llmgateway_tokens_total", type="output") >= STREAMS * 6
         assert peak_mib(gateway) < PEAK_LIMIT_MIB
+
+
+def test_large_bodies_of_slow_clients_do_not_fill_the_memory_together(tmp_path: Path) -> None:
+    conf = documents(
+        simulated("first.test"),
+        route("*", rule("all", "first.test")),
+        settings(limits={"allBodiesBytes": ALL_BODIES}, timeouts={"body": "3s"}),
+    )
+    head = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    half = head % LARGE_BODY + b'{"messages":"' + b"x" * (LARGE_BODY // 2)
+    with Gateway(tmp_path, {"a.yaml": conf}) as gateway, ExitStack() as room:
+        clients = [room.enter_context(Client(gateway.address)) for _ in range(SENDERS)]
+        before = peak_mib(gateway)
+        for client in clients:
+            client.send(half)
+        statuses = [client.head()[0] for client in clients]
+        held = statuses.count(408)
+        assert 0.8 < held * LARGE_BODY / 2 / ALL_BODIES <= 1
+        assert statuses.count(503) == SENDERS - held
+        assert gateway.count("llmgateway_held_request_bytes") == 0
+        assert peak_mib(gateway) < before + 2 * ALL_BODIES / 1024**2

@@ -12,12 +12,13 @@ import time
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from select import select
+from typing import Any, Self
 
 import pytest
 
 from tests.whole.documents import documents, route, rule, simulated
-from tests.whole.running import ANY_PORT, TWISTD, Gateway, wait_until
+from tests.whole.running import ANY_PORT, PATIENCE, TWISTD, Gateway, wait_until
 
 HOST = "sim.example"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
@@ -212,6 +213,104 @@ def test_a_full_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
                 json.loads(line)
     finally:
         os.close(reader)
+
+
+class Asleep:
+    """A gateway whose standard output and error are one pipe, which is read when a test wants it, and only then."""
+
+    def __init__(self, folder: Path, conf: str, *options: str) -> None:
+        (folder / "conf.d").mkdir(parents=True)
+        (folder / "conf.d" / "a.yaml").write_text(conf)
+        self._reader, writer = os.pipe()
+        command = [
+            str(TWISTD),
+            "-n",
+            "--pidfile=",
+            "llmgateway",
+            f"--listen={ANY_PORT}",
+            f"--admin={ANY_PORT}",
+        ]
+        self.process = subprocess.Popen([*command, *options], cwd=folder, stdout=writer, stderr=writer)
+        os.close(writer)
+        self.read = b""
+        while not (listens := re.search(rb"listens on ([\d.:]+), admin on ([\d.:]+)", self.read)):
+            self.read += os.read(self._reader, 65536)
+        self.address, self.admin_address = (each.decode() for each in listens.groups())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._reader)
+
+    def ask_until_lines_are_lost(self, path: str, host: str, body: object) -> float:
+        """How long the longest of all these requests took, and of the questions whether the gateway is alive."""
+        longest = 0.0
+        with closing(HTTPConnection(self.address, timeout=10)) as connection:
+            while not self.lost():
+                for _ in range(100):
+                    began = time.monotonic()
+                    post(connection, path, host, body)
+                    longest = max(longest, time.monotonic() - began)
+        return longest
+
+    def lost(self) -> int:
+        with closing(HTTPConnection(self.admin_address, timeout=10)) as admin:
+            admin.request("GET", "/metrics")
+            text = admin.getresponse().read().decode()
+        found = re.findall(r"(?m)^llmgateway_(?:access_|capture_)?log_lines_dropped_total (\S+)", text)
+        return int(sum(map(float, found)))
+
+    def wake_up(self, *, until: bytes) -> list[bytes]:
+        """All lines that were written, after this one has come."""
+        while until not in self.read or not self.read.endswith(b"\n"):
+            assert select([self._reader], [], [], PATIENCE)[0], self.read[-1000:]
+            data = os.read(self._reader, 4000)
+            assert data, self.read[-1000:]
+            self.read += data
+        return self.read.splitlines()
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout"])
+def test_a_reader_of_everything_that_has_gone_to_sleep(tmp_path: Path, path: str) -> None:
+    """The own log has the same pipe: what it has to say, above all of lines that are lost, waits as well."""
+    options = (f"--access-log={path}", "--log-format=json")
+    with Asleep(tmp_path, PLAIN, *options) as gateway:
+        assert gateway.ask_until_lines_are_lost(f"/{'x' * 250}", "nobody.example", HELLO) < 2
+        for number in range(1500):  # more than waits
+            (tmp_path / "conf.d" / f"{number}.yaml").write_text("kind: [")
+        gateway.process.send_signal(signal.SIGHUP)
+        before = gateway.lost()
+        wait_until(lambda: gateway.lost() > before, within=60)
+        lines = [json.loads(line) for line in gateway.wake_up(until=b"is written again")]
+    told = [line["message"] for line in lines if "message" in line]
+    assert any("cannot be written" in each and "its reader is too slow" in each for each in told)
+    assert any("lines of this log that could not be written" in each for each in told)
+    assert sum("request_id" in line for line in lines) > 1000
+
+
+def test_long_lines_and_short_ones_on_one_pipe(tmp_path: Path) -> None:
+    """Of a long line a part may be written, and then the rest comes next, whoever else has something to say."""
+    options = ("--capture-log=-", "--log-format=json")
+    asked = {"messages": [{"role": "user", "content": "long " * 8000}]}
+    with Asleep(tmp_path, capturing(), *options) as gateway:
+        with closing(HTTPConnection(gateway.address, timeout=10)) as connection:
+            for number in range(10):
+                post(connection, "/v1/chat/completions", HOST, asked, str(number))
+                gateway.process.send_signal(signal.SIGHUP)
+                time.sleep(0.02)
+        lines = [json.loads(line) for line in gateway.wake_up(until=b'"request_id":"9"')]
+    assert sum("nothing has changed" in line.get("message", "") for line in lines) > 1
+    assert [len(line["request"]) > 40_000 for line in lines if "request" in line] == [True] * 10
+
+
+def test_who_never_wakes_up_holds_up_no_stop(tmp_path: Path) -> None:
+    with Asleep(tmp_path, PLAIN, "--access-log=-") as gateway:
+        gateway.ask_until_lines_are_lost(f"/{'x' * 250}", "nobody.example", HELLO)
+        gateway.process.terminate()
+        assert gateway.process.wait(20) == 0
 
 
 # -- what is asked and answered ------------------------------------------------------------------------------

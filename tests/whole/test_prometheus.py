@@ -39,11 +39,13 @@ SHORT = {**dict.fromkeys(("5m", "10m", "15m", "30m", "1h", "6h"), RANGE), "1d": 
 PENDING = "2s"
 """Of every `for`."""
 
-WELL_SECONDS = 8.0
+WELL_SECONDS = 8
 FIRST_WORD_SECONDS = 10.5
-ILL_SECONDS = 12.0
+ASK_EACH_SECOND = 12
+"""Of those who wait for it: more than twenty within `RANGE`."""
+ILL_SECONDS = 20.0
 """At most; it is over as soon as everything has fired."""
-LAST_SECONDS = 8.0
+LAST_SECONDS = 12.0
 """The same for each of the faults that are made by themselves."""
 
 FAILING = {"to-lost-test", "to-tripping-test", "to-cut-test"}
@@ -51,11 +53,12 @@ FIRES = {
     "LLMGatewayRequestsFailing": ("route", FAILING),
     "LLMGatewayRequestsFailingSlowly": ("route", FAILING),
     "LLMGatewayProviderFailing": ("provider", {"lost-test", "cut-test"}),
-    "LLMGatewayBreakerOpen": ("provider", {"tripping-test"}),
+    "LLMGatewayBreakerOpen": ("tenant", {"faulty"}),
     "LLMGatewayKeyUnusable": ("key", {"dead"}),
     "LLMGatewayNoBackend": ("route", {"to-tripping-test"}),
     "LLMGatewayAnswersCut": ("provider", {"cut-test"}),
-    "LLMGatewayFirstTokenSlow": ("model", {"deep"}),
+    "LLMGatewayFirstTokenSlow": ("tenant", {"thinker"}),
+    "LLMGatewayCertificateExpiring": ("file", {"server.pem"}),
     "LLMGatewayConfigRejected": ("tenant", {"spoilt"}),
     "LLMGatewayTenantWithoutConfig": ("tenant", {"unusable"}),
     "LLMGatewayAccessLogDropping": ("job", {JOB}),
@@ -92,6 +95,8 @@ class Seen:
     """It still runs, and the gateway no longer."""
     when_well: Fired
     at_last: Fired
+    missed: int
+    """Scrapes that failed while the gateway ran: a machine that is too busy for this test."""
     texts: list[str]
     """Of the alerts that were pending or fired when most faults were there."""
 
@@ -109,8 +114,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         )
         with troubled.well():
             time.sleep(1)  # a counter is known to rise once it was seen before
-            with troubled.thinking(24, FIRST_WORD_SECONDS):
-                time.sleep(WELL_SECONDS)
+            with troubled.thinking(FIRST_WORD_SECONDS) as more_ask:
+                # Again and again, for all that comes at once has left the range again before it is seen for sure.
+                for _ in range(WELL_SECONDS):
+                    more_ask(ASK_EACH_SECOND)
+                    time.sleep(1)
                 when_well = fired(prometheus)
                 with troubled.ill():
                     last = {"LLMGatewayLoopLagging", "LLMGatewayDown"}
@@ -118,9 +126,10 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
                     texts = [text for alert in prometheus.alerts() for text in alert["annotations"].values()]
         with troubled.starving():
             wait_for(lambda: "LLMGatewayLoopLagging" in fired(prometheus), LAST_SECONDS)
+        missed = [value for curve in prometheus.since_the_start("up") for value in curve.values].count(0)
         gateway.stop()
         wait_for(lambda: "LLMGatewayDown" in fired(prometheus), LAST_SECONDS)
-        yield Seen(prometheus, when_well, fired(prometheus), texts)
+        yield Seen(prometheus, when_well, fired(prometheus), missed, texts)
 
 
 def wait_for(happened: Callable[[], bool], seconds: float) -> None:
@@ -144,7 +153,7 @@ def test_nothing_fires_while_all_is_well(seen: Seen) -> None:
 
 @pytest.mark.parametrize("alert", [each["alert"] for each in RULES if "alert" in each])
 def test_an_alert_fires_for_its_fault_and_for_nothing_else(seen: Seen, alert: str) -> None:
-    assert seen.at_last.get(alert) == FIRES[alert][1]
+    assert seen.at_last.get(alert) == FIRES[alert][1], f"{seen.missed} scrapes failed"
 
 
 @pytest.mark.parametrize("record", [each["record"] for each in RULES if "record" in each])
@@ -158,6 +167,9 @@ def test_every_rule_can_be_evaluated_and_every_text_filled_in(seen: Seen) -> Non
     assert [text for text in seen.texts if "error expanding" in text or "no value" in text] == []
 
 
+NEVER_LOST = "llmgateway_log_lines_dropped_total"
+"""Of the gateway's own log, which these tests read; `test_logs.py` has a reader that goes to sleep."""
+
 PANELS = [
     pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
     for row in DASHBOARD["panels"]
@@ -168,7 +180,11 @@ PANELS = [
 
 @pytest.mark.parametrize("expression", PANELS)
 def test_every_panel_has_data(seen: Seen, expression: str) -> None:
-    assert has_data(seen.prometheus, as_grafana_asks(expression))
+    asked = as_grafana_asks(expression)
+    if NEVER_LOST in asked:
+        assert seen.prometheus.since_the_start(asked)
+    else:
+        assert has_data(seen.prometheus, asked)
 
 
 @pytest.mark.parametrize(

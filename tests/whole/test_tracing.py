@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ from tests.whole.clients import CHAT, STREAM, Client, ask, request
 from tests.whole.collector import CLIENT, ERROR, SERVER, Collector, Received, collecting
 from tests.whole.documents import KEY, documents, provider, route, rule, settings, simulated
 from tests.whole.providers import Answering, Conversation, Provider, answer, chunk, saying, stream_head
-from tests.whole.running import ANY_PORT, TWISTD, Gateway, wait_until
+from tests.whole.running import ANY_PORT, PATIENCE, TWISTD, Gateway, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -47,6 +49,13 @@ WHOLE = answer(
         }
     )
 )
+
+
+PRICES = {"currency": "EUR", "default": {"input": 1, "output": 4}}
+"""Of a million tokens."""
+
+
+DOWN = json.dumps({"error": {"message": "private", "code": "overloaded_now"}})
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +125,7 @@ END = b"".join(
 def test_a_plain_exchange(traced: Gateway, collector: Collector) -> None:
     trace = Numbers.next()
     with ExitStack() as stack:
-        upstream = one_provider(traced, stack, saying(WHOLE))
+        upstream = one_provider(traced, stack, saying(WHOLE), pricing=PRICES)
         before = time.time()
         reply = ask(
             traced.address,
@@ -142,6 +151,7 @@ def test_a_plain_exchange(traced: Gateway, collector: Collector) -> None:
         exchange,
         {
             "http.request.method": "POST",
+            "url.scheme": "http",
             "url.path": "/v1/chat/completions",
             "http.response.status_code": 200,
             "gen_ai.operation.name": "chat",
@@ -151,10 +161,12 @@ def test_a_plain_exchange(traced: Gateway, collector: Collector) -> None:
             "gen_ai.response.model": "small-2026",
             "gen_ai.response.id": "chatcmpl-1",
             "gen_ai.response.finish_reasons": ["stop"],
-            "gen_ai.usage.input_tokens": 11,
-            "gen_ai.usage.output_tokens": 5,
-            "gen_ai.usage.cache_read.input_tokens": 4,
-            "gen_ai.usage.reasoning.output_tokens": 2,
+            "llmgateway.usage.input_tokens": 11,
+            "llmgateway.usage.output_tokens": 5,
+            "llmgateway.usage.cached_input_tokens": 4,
+            "llmgateway.usage.reasoning_tokens": 2,
+            "llmgateway.cost": 0.000031,
+            "llmgateway.currency": "EUR",
             "llmgateway.tenant": "default",
             "llmgateway.provider": "provider-test",
             "llmgateway.outcome": "ok",
@@ -174,13 +186,20 @@ def test_a_plain_exchange(traced: Gateway, collector: Collector) -> None:
             "server.address": "127.0.0.1",
             "server.port": upstream.port,
             "http.response.status_code": 200,
+            "gen_ai.request.stream": False,
+            "gen_ai.usage.input_tokens": 11,
+            "gen_ai.usage.output_tokens": 5,
+            "gen_ai.usage.cache_read.input_tokens": 4,
+            "gen_ai.usage.reasoning.output_tokens": 2,
+            "llmgateway.tenant": "default",
             "llmgateway.provider": "provider-test",
             "llmgateway.attempt.purpose": "first",
+            "llmgateway.attempt.cost": 0.000031,
             "llmgateway.attempt.outcome": "ok",
         },
     )
     assert "error.type" not in exchange.attributes | attempt.attributes
-    assert not [name for name in attempt.attributes if name.startswith("gen_ai.usage")]
+    assert not [name for name in exchange.attributes if name.startswith("gen_ai.usage")]
     assert exchange.resource["service.name"] == "llmgateway"
     assert collector.paths[-1] == "/v1/traces"
     assert collector.headers[-1]["x-collector-key"] == SECRET
@@ -200,12 +219,14 @@ def test_a_stream(traced: Gateway, collector: Collector) -> None:
     for span in (exchange, attempt):
         assert span.attributes["gen_ai.response.id"] == "chatcmpl-2"
         assert span.attributes["gen_ai.response.finish_reasons"] == ["length"]
-    assert_has(
-        exchange,
-        {"gen_ai.request.stream": True, "gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3},
+        assert span.attributes["gen_ai.request.stream"] is True
+    assert_has(exchange, {"llmgateway.usage.input_tokens": 7, "llmgateway.usage.output_tokens": 3})
+    assert_has(attempt, {"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 3})
+    first, of_client = (
+        span.attributes["gen_ai.response.time_to_first_chunk"] for span in (attempt, exchange)
     )
-    first = exchange.attributes["gen_ai.response.time_to_first_chunk"]
-    assert 0 < first <= exchange.ended - exchange.began + 0.001
+    assert 0 < first <= of_client <= exchange.ended - exchange.began + 0.001
+    assert all(len(str(each)) <= len("0.000000") for each in (first, of_client))
 
 
 def test_what_a_provider_exaggerates_is_still_told(traced: Gateway, collector: Collector) -> None:
@@ -216,14 +237,15 @@ def test_what_a_provider_exaggerates_is_still_told(traced: Gateway, collector: C
         one_provider(traced, stack, saying(answer(json.dumps(said))))
         ask(traced.address, traceparent=traceparent(trace))
     exchange, attempt = collector.trace(trace, 2)
-    assert exchange.attributes.get("gen_ai.usage.input_tokens") in (None, 2**63 - 1)
+    assert exchange.attributes.get("llmgateway.usage.input_tokens") in (None, 2**63 - 1)
+    assert attempt.attributes.get("gen_ai.usage.input_tokens") in (None, 2**63 - 1)
     assert len(attempt.attributes.get("gen_ai.response.id", "")) <= 256
 
 
 def test_a_failover(traced: Gateway, collector: Collector) -> None:
     trace = Numbers.next()
     with ExitStack() as stack:
-        faulty = stack.enter_context(Provider(saying(answer("{}", "503 Down"))))
+        faulty = stack.enter_context(Provider(saying(answer(DOWN, "503 Down"))))
         sound = stack.enter_context(Provider(saying(WHOLE)))
         rescued = rule(
             "all",
@@ -252,6 +274,7 @@ def test_a_failover(traced: Gateway, collector: Collector) -> None:
     assert sent == [f"00-{trace}-{span.span_id}-01" for span in attempts]
     assert [span.attributes.get("error.type") for span in attempts] == ["503", "503", None]
     assert [span.status for span in attempts] == [ERROR, ERROR, 0]
+    assert [span.why for span in attempts] == ["overloaded_now", "overloaded_now", ""]
     assert (exchange.status, exchange.attributes["llmgateway.attempts"]) == (0, 3)
     for before, after in pairwise(attempts):
         assert before.ended <= after.began
@@ -308,11 +331,17 @@ def test_a_stream_that_is_continued(traced: Gateway, collector: Collector) -> No
     rescued = rule("all", "faulty.test", fallback=[{"providerHost": "sound.test"}])
     traced.apply({"a.yaml": documents(broken, simulated("sound.test"), route("asked.test", rescued))})
     assert ask(traced.address, STREAM, host="asked.test", traceparent=traceparent(trace)).whole
-    _, first, *rest = collector.trace(trace, 3)
+    exchange, first, *rest = collector.trace(trace, 3)
     assert first.attributes["llmgateway.attempt.outcome"] == "cut"
     assert first.attributes["server.address"] == "simulator"
     assert "server.port" not in first.attributes
     assert [span.attributes["llmgateway.attempt.purpose"] for span in rest] == ["continuation"]
+    attempts = [first, *rest]
+    told = [span.attributes["gen_ai.usage.output_tokens"] for span in attempts]
+    assert sum(told) == exchange.attributes["llmgateway.usage.output_tokens"]
+    assert 0 not in told
+    assert first.attributes["llmgateway.attempt.usage_estimated"] is True
+    assert exchange.attributes["llmgateway.usage_estimated"] is True
 
 
 def test_a_client_that_leaves(traced: Gateway, collector: Collector) -> None:
@@ -392,6 +421,45 @@ def test_a_reload_turns_it_off_and_on(traced: Gateway, collector: Collector) -> 
     collector.trace(TRACE, 4)
 
 
+@pytest.mark.parametrize("change", ["share", "elsewhere", "off"])
+def test_a_change_harms_no_exchange_that_is_under_way(
+    traced: Gateway, collector: Collector, change: str
+) -> None:
+    trace = Numbers.next()
+    rest = Event()
+
+    def talk(conversation: Conversation) -> None:
+        conversation.send(streaming("Hi"))
+        assert rest.wait(PATIENCE)
+        conversation.send(streaming(" there").removeprefix(stream_head()) + END)
+
+    with ExitStack() as stack:
+        other = stack.enter_context(collecting())
+        one_provider(traced, stack, talk)
+        client = stack.enter_context(Client(traced.address))
+        client.send(request(STREAM, traceparent=traceparent(trace)))
+        assert client.head()[0] == 200
+        changed = {
+            "share": traced_to(collector.endpoint, headers={"x-collector-key": SECRET}, sampleRatio=0.25),
+            "elsewhere": traced_to(other.endpoint),
+            "off": documents(settings()),
+        }
+        lost = traced.count("llmgateway_spans_lost_total")
+        traced.apply({"gateway.yaml": changed[change]})
+        later = Numbers.next()
+        with Client(traced.address) as second:
+            second.send(request(STREAM, traceparent=traceparent(later)))
+            assert second.head()[0] == 200
+            rest.set()
+        exchange, attempt = collector.trace(trace, 2)
+        assert exchange.attributes["gen_ai.response.finish_reasons"] == ["length"]
+        assert attempt.attributes["llmgateway.attempt.outcome"] == "ok"
+        if change != "off":
+            (collector if change == "share" else other).trace(later, 2)
+        traced.apply({"gateway.yaml": traced_to(collector.endpoint, headers={"x-collector-key": SECRET})})
+        assert traced.count("llmgateway_spans_lost_total") == lost
+
+
 def test_without_tracing_nothing_is_made_up(gateway: Gateway) -> None:
     with ExitStack() as stack:
         upstream = one_provider(gateway, stack, saying(WHOLE))
@@ -422,7 +490,10 @@ def test_a_collector_that_takes_nothing_slows_nobody(listens: bool, tmp_path: Pa
             assert gateway.stop() == 0
             assert time.monotonic() - began < 5
             assert "Traceback" not in gateway.log
-            assert gateway.log.count("does not take") <= 1
+            # Once when it began, if it did, and once at the end: all that there was.
+            *before, last = re.findall(r"does not take all spans, (\d+) are lost so far", gateway.log)
+            assert len(before) <= 1
+            assert int(last) == 2 * 51
 
 
 def test_a_queue_that_is_full_takes_no_more() -> None:
@@ -431,12 +502,11 @@ def test_a_queue_that_is_full_takes_no_more() -> None:
         found = TracingSettings(f"http://127.0.0.1:{silent.getsockname()[1]}", {}, 1.0)
         pipeline = Pipeline(found, lambda *batch: told.append(batch))
         context = TraceContext(TRACE, PARENT, True)
-        span = Span(context, None, True, "chat", 1.0, 2.0, False, {"url.path": "/" * 1000, "x": "\udcff"})
+        span = Span(context, None, True, "chat", 1.0, 2.0, False, "", {"url.path": "/" * 1000, "x": "\udcff"})
         began = time.monotonic()
-        for _ in range(MOST_WAITING + 2 * BATCH):
-            pipeline.send(span)
+        refused = [pipeline.send(span) for _ in range(MOST_WAITING + 2 * BATCH)].count(False)
         assert time.monotonic() - began < 2
-        assert BATCH <= pipeline.dropped <= 2 * BATCH
+        assert BATCH <= refused <= 2 * BATCH
         silent.accept()[0].close()
         silent.accept()[0].close()
     wait_until(lambda: told != [])
@@ -495,6 +565,30 @@ def test_what_the_environment_says_and_a_certificate_of_ones_own(tmp_path: Path)
                 assert span.resource["deployment.environment.name"] == "test"
         assert set(collector.paths) == {"/otlp/spans"}
         assert collector.headers[-1]["content-encoding"] == "gzip"
+
+
+def test_a_client_that_speaks_tls(tmp_path: Path, collector: Collector) -> None:
+    authority = trustme.CA()
+    own = authority.issue_cert("localhost")
+    own.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    listens = (
+        f"tls:0:interface=127.0.0.1:certificate={tmp_path / 'own.pem'}:privateKey={tmp_path / 'own.pem'}"
+    )
+    conf = {
+        "gateway.yaml": traced_to(collector.endpoint),
+        "a.yaml": documents(simulated("provider.test")),
+    }
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with (
+        Gateway(tmp_path / "gateway", conf, listen=(listens,)) as gateway,
+        Client(gateway.address, context) as client,
+    ):
+        trace = Numbers.next()
+        client.send(request(traceparent=traceparent(trace)))
+        assert client.reply().status == 200
+        exchange, _ = collector.trace(trace, 2)
+    assert exchange.attributes["url.scheme"] == "https"
 
 
 def test_a_gateway_that_has_gone_to_the_background(tmp_path: Path) -> None:

@@ -17,10 +17,20 @@ from typing import Any
 
 from cryptography import x509
 
-from tests.fakes.certificates import root
+from tests.fakes.certificates import DAY, root
 from tests.whole.clients import CHAT, STREAM, Client, ask, request
 from tests.whole.collector import Collector
-from tests.whole.documents import documents, owned, provider, route, rule, settings, simulated, tenant
+from tests.whole.documents import (
+    documents,
+    key_hash,
+    owned,
+    provider,
+    route,
+    rule,
+    settings,
+    simulated,
+    tenant,
+)
 from tests.whole.load import Load
 from tests.whole.providers import answer
 from tests.whole.running import ANY_PORT, Gateway
@@ -36,6 +46,11 @@ def misbehaving(host: str, how: str, **more: Any) -> dict[str, Any]:
 def priced(price: float) -> dict[str, Any]:
     """What a million tokens cost."""
     return {"currency": "EUR", "default": {"input": price, "output": price}}
+
+
+def named(name: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The same by another name."""
+    return {**document, "metadata": {**document["metadata"], "name": name}}
 
 
 WELL = documents(
@@ -60,6 +75,7 @@ WELL = documents(
         ),
     ),
     *owned("spender", simulated("dear.test", pricing=priced(1000))),
+    *owned("namesake", named("tripping-test", simulated("namesake.test"))),
     *owned("thinker", simulated("deep.test", model="deep")),
 )
 """Retries, fallbacks, hedges and continuations mend what goes wrong here."""
@@ -104,9 +120,14 @@ COUNTED = answer(
 )
 """Of a provider that has read a part before."""
 
+LARGE = CHAT.replace(b"Hello", b"x" * 100_000)
+"""So much that it is counted as held."""
+
 AUTHORITY = root("authority")
 
 TOKEN = "token-of-the-admin-port"
+
+CLIENT_KEY = "key-of-a-client"
 
 
 class TroubledGateway:
@@ -120,13 +141,21 @@ class TroubledGateway:
         """
         folder.mkdir()
         self._collector = collector
-        AUTHORITY.issue(x509.DNSName("localhost")).write(folder, "server")
+        self._folder = folder
+        self._identity = AUTHORITY.issue(x509.DNSName("localhost"))
+        self._identity.write(folder, "server")
         self._context = ssl.create_default_context(cadata=AUTHORITY.certificate_pem.decode())
         self._logs = {name: folder / f"{name}.log" for name in ("access", "capture")}
         safe = "safe=tls:0:interface=127.0.0.1:certificate=server.pem:privateKey=server.key"
         conf = {
             "well.yaml": WELL,
-            "counting.yaml": documents(*owned("counting", provider("counting.test", counting))),
+            "counting.yaml": documents(
+                *owned(
+                    "counting",
+                    tenant("counting", {"name": "ci", "apiKeyHash": key_hash(CLIENT_KEY)}),
+                    provider("counting.test", counting),
+                )
+            ),
             "spoilt.yaml": documents(*SPOILT),
             "gateway.yaml": self._settings("v1.41"),
         }
@@ -153,7 +182,9 @@ class TroubledGateway:
             self._asks("hedged.test"),
             self._asks("plain.test", x_simulate="status=400"),
             self._asks("plain.test", x_simulate="reasoning=5"),
-            self._asks("counting.test"),
+            self._asks("counting.test", authorization=f"Bearer {CLIENT_KEY}"),
+            self._asks("namesake.test"),
+            self._asks("plain.test", LARGE, x_simulate="delay=200ms"),
             self._asks("nobody-has.test"),
             self._asks("deep.test", STREAM),
             self._asks_over_tls,
@@ -162,13 +193,16 @@ class TroubledGateway:
         )
 
     @contextmanager
-    def thinking(self, clients: int, seconds: float) -> Iterator[None]:
-        """So many ask for streams whose first word comes after so long."""
+    def thinking(self, seconds: float) -> Iterator[Callable[[int], None]]:
+        """Have so many more ask for streams whose first word comes after so long, each time that this is called."""
         with ExitStack() as stack:
-            for _ in range(clients):
-                client = stack.enter_context(Client(self.gateway.address))
-                client.send(request(STREAM, "deep.test", x_simulate=f"first-content-delay={seconds:g}s"))
-            yield
+
+            def more_ask(clients: int) -> None:
+                for _ in range(clients):
+                    client = stack.enter_context(Client(self.gateway.address))
+                    client.send(request(STREAM, "deep.test", x_simulate=f"first-content-delay={seconds:g}s"))
+
+            yield more_ask
 
     # -- faults ------------------------------------------------------------------------------------
 
@@ -178,6 +212,9 @@ class TroubledGateway:
             path.unlink()
             path.symlink_to("/dev/full")
         self._collector.status = 401
+        AUTHORITY.issue(x509.DNSName("localhost"), until=DAY, key=self._identity.key).write(
+            self._folder, "server"
+        )
         self.gateway.process.send_signal(signal.SIGUSR1)
         self._words = 300
         broken = [{**document, "spec": {**document["spec"], "hots": "a mistake"}} for document in SPOILT]

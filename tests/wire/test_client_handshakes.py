@@ -432,7 +432,7 @@ def test_a_handshake_without_a_verdict_is_a_failure(house: House) -> None:
     house.opens()
     context = CLIENT.server_context()
     context.set_verify(SSL.VERIFY_NONE)
-    house.handshakes._files._context = context
+    house.handshakes.files._context = context
     talk = house.meets(nobody())
     assert talk.server.received == b""
     assert not talk.server.completed

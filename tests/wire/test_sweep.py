@@ -48,7 +48,7 @@ class SweepTests(SynchronousTestCase):
         self.sweep.start()
         self.clock.advance(SWEEP_SECONDS)
         self.clock.advance(SWEEP_SECONDS + 0.75)
-        numbers, seconds = self.sweep.lag.buckets()
+        _, numbers, seconds = self.sweep.lag.buckets()
         self.assertEqual((numbers[0], numbers[-1], seconds), (1, 2, 0.75))
 
     def test_one_members_fault_ends_nobody_elses_deadlines(self) -> None:

@@ -124,7 +124,8 @@ def test_files_are_found_from_elsewhere_later(
     """A daemon changes its folder, and reads them again."""
     made = endpoint(reactor, f"0:{FILES}")
     monkeypatch.chdir("/")
-    assert made.handshakes._files._files.certificate == tmp_path / "server.pem"
+    assert made.handshakes.files._files.certificate == tmp_path / "server.pem"
+    assert made.handshakes.files.name == "server.pem"
 
 
 def test_listing_plugins_loads_nothing_of_ours() -> None:

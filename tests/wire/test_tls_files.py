@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from OpenSSL import SSL
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 
 from gateway.wire.limits import TLS_FILES_SECONDS
 from gateway.wire.tls_files import TlsFiles, TlsFilesReader
@@ -27,6 +29,10 @@ LOCKED = FIRST.key.private_bytes(
 ).decode()
 
 
+BEGAN = time.time()
+DAY = 24 * 3600.0
+
+
 class Desk:
     """A reader, its files, and the time."""
 
@@ -38,7 +44,9 @@ class Desk:
 
     def read(self) -> TlsFilesReader:
         files = TlsFiles(self.certificate, self.key, self.client_ca, "require", "1.2")
-        return TlsFilesReader(files, self.clock.seconds, lambda *_: True, lambda *_: b"")
+        return TlsFilesReader(
+            files, self.clock.seconds, lambda *_: True, lambda *_: b"", lambda: BEGAN + self.clock.seconds()
+        )
 
     def later(self, reader: TlsFilesReader, seconds: float = TLS_FILES_SECONDS) -> SSL.Context:
         """The context after a while."""
@@ -124,6 +132,62 @@ def test_what_cannot_be_used_changes_nothing_and_is_told_once(desk: Desk) -> Non
     (line,) = texts(events)
     assert line.startswith("TLS with /")
     assert "server.pem, valid until 20" in line
+
+
+def test_whoever_asks_is_told_again(desk: Desk) -> None:
+    reader = desk.read()
+    with capturedLogs() as events:
+        desk.certificate.write_text("garbage")
+        reader.read_again()
+        assert len(events) == 1, "at once, though nobody connects"
+        reader.read_again()
+        desk.later(reader)
+    assert [text.startswith("new TLS files cannot be used") for text in texts(events)] == [True, True]
+    with capturedLogs() as events:
+        FIRST.write(desk.folder, "server")
+        reader.read_again()
+        reader.read_again()
+    assert [text.startswith("TLS with") for text in texts(events)] == [True]
+
+
+def test_when_a_certificate_ends(desk: Desk) -> None:
+    reader = desk.read()
+    assert reader.ends_at == pytest.approx(BEGAN + 7 * DAY, abs=3600)
+    chain = AUTHORITY.issue(
+        x509.DNSName("localhost"), sent_with=[root("other").issue(until=timedelta(days=3)).certificate]
+    )
+    chain.write(desk.folder, "server")
+    desk.later(reader)
+    assert reader.ends_at == pytest.approx(BEGAN + 3 * DAY, abs=3600)
+
+
+def test_one_that_ends_soon_is_warned_of_once(desk: Desk) -> None:
+    reader = desk.read()
+    with capturedLogs() as events:
+        desk.later(reader, 6 * DAY - 60)
+        assert events == []
+        for _ in range(3):
+            desk.later(reader, 120)
+    (event,) = events
+    assert event["log_level"] is LogLevel.warn
+    assert (
+        f"{desk.certificate} has to be renewed: its certificate, or one of its chain, ends on 20"
+        in formatEvent(event)
+    )
+    with capturedLogs() as events:
+        reader.read_again()
+        assert len(events) == 1, "whoever asks is told again"
+        SECOND.write(desk.folder, "server")
+        desk.later(reader)
+    assert [event["log_level"] for event in events] == [LogLevel.warn, LogLevel.info, LogLevel.warn]
+
+
+def test_one_that_has_ended(desk: Desk) -> None:
+    AUTHORITY.issue(x509.DNSName("localhost"), until=-timedelta(hours=1)).write(desk.folder, "server")
+    with capturedLogs() as events:
+        desk.read()
+    assert [event["log_level"] for event in events] == [LogLevel.info, LogLevel.error]
+    assert "has ended on" in formatEvent(events[1])
 
 
 def test_files_that_vanish_and_come_back(desk: Desk) -> None:

@@ -60,7 +60,7 @@ def _found(overview: Overview) -> Iterator[Finding]:
     for provider in overview.providers:
         yield from _about(provider)
     for rule in overview.rules:
-        failed = rule.activity.lately.failed
+        failed = rule.activity.ended.failed
         if failed >= FAILING_NUMBER and rule.activity.failing >= FAILING_SHARE:
             route, name = rule.shown.route, rule.shown.rule.name
             text = (

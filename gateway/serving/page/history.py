@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from gateway.serving.page.reading import Counts, Reading
+from gateway.serving.page.counts import Tally, between
+from gateway.serving.page.reading import Reading
 
 KEPT_SECONDS = 3600.0
 
@@ -26,6 +27,9 @@ SMOOTHING_SECONDS = 10.0
 RECENT_SECONDS = 60.0
 """What tables show as happening now is taken over about so long."""
 
+WHOLE_SECONDS = 30.0
+"""So far apart are the readings that are kept whole: each holds something for every backend."""
+
 Point = dict[str, float | None]
 
 
@@ -35,7 +39,7 @@ class _Totals:
 
     at: float
     time: float
-    whole: Counts
+    whole: Tally
 
 
 @frozen(eq=False)
@@ -58,7 +62,7 @@ class History:
         self._fine: deque[_Totals] = deque()
         self._coarse: deque[_Totals] = deque()
         self._readings: deque[Reading] = deque()
-        """Whole: the last one, of the minute before it one in `COARSE_SECONDS`, and one that is older."""
+        """Whole, the last one and those that tables may compare it with: four at most."""
 
     def add(self, reading: Reading) -> None:
         """Remember a reading, if it was taken after all others: between two of one moment there are no rates."""
@@ -73,10 +77,10 @@ class History:
         while self._coarse[0].at < reading.at - KEPT_SECONDS:
             self._coarse.popleft()
         readings = self._readings
-        if len(readings) > 2 and reading.at - readings[-2].at < COARSE_SECONDS:
+        if len(readings) > 1 and readings[-1].at - readings[-2].at < WHOLE_SECONDS:
             readings.pop()
         readings.append(reading)
-        while len(readings) > 1 and readings[1].at <= reading.at - RECENT_SECONDS:
+        while len(readings) > 1 and readings[1].at <= reading.at - RECENT_SECONDS + WHOLE_SECONDS / 2:
             readings.popleft()
 
     @property
@@ -104,7 +108,7 @@ def _point(kept: Sequence[_Totals], index: int) -> Point | None:
     while first > 0 and last.at - kept[first].at < SMOOTHING_SECONDS:
         first -= 1
     seconds = last.at - kept[first].at
-    counts = last.whole.since(kept[first].whole)
+    counts = between([(kept[first].whole, last.whole)])
     failed, refused = counts.failed, counts.refused
     return {
         "time": round(last.time, 1),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.web.template import Tag
 
+from gateway.serving.page.counts import Counts
 from gateway.serving.page.markup import Markup, tags
 from gateway.serving.page.overview import Activity, Overview
-from gateway.serving.page.reading import Counts
 from gateway.serving.page.wording import NOTHING, money, number, percent, rate, seconds
 
 

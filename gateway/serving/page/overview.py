@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from attrs import frozen
 
 from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.resources.problems import Problem
+from gateway.serving.page.counts import Counts, Pair, between, ended_between, total
 from gateway.serving.page.history import Recent
 from gateway.serving.page.inventory import Inventory, ShownRule, unread
-from gateway.serving.page.reading import Counts
 from gateway.serving.status import Since
 from gateway.snapshot.backends import Backend
 from gateway.snapshot.generations import Generation
@@ -23,8 +23,6 @@ MOST_ROWS = 100
 
 FINE_ATTEMPTS = frozenset({"ok", "cancelled"})
 """Outcomes of attempts that are held against nobody."""
-
-_NONE = Counts()
 
 
 @frozen(eq=False)
@@ -48,25 +46,45 @@ class Seen:
     """The newest first."""
 
 
-@frozen(eq=False)
 class Activity:
-    """What went on at something: since the start, and in the last minute."""
+    """What went on at something: since the start, and in the last minute.
 
-    total: Counts
-    lately: Counts
-    seconds: float
-    """How long `lately` is; 0 where there is nothing to compare with yet."""
+    Few rows of a table are shown, and of the others nothing is wanted but how requests and attempts have ended.
+    """
+
+    __slots__ = ("_pairs", "ended", "seconds")
+
+    def __init__(self, pairs: Collection[Pair], seconds: float) -> None:
+        """Put it together.
+
+        :param pairs: what was counted up to a minute ago, and up to now, at each backend that is part of it.
+        :param seconds: how long that minute is; 0 where there is nothing to compare with yet.
+        """
+        self._pairs = pairs
+        self.ended = ended_between(pairs)
+        """In the last minute."""
+        self.seconds = seconds
+
+    @property
+    def lately(self) -> Counts:
+        """All that was counted in the last minute."""
+        return between(self._pairs)
+
+    @property
+    def total(self) -> Counts:
+        """All that was counted since the start."""
+        return total(now for _, now in self._pairs)
 
     @property
     def rate(self) -> float:
         """Requests per second."""
-        return self.lately.requests / self.seconds if self.seconds else 0.0
+        return self.ended.requests / self.seconds if self.seconds else 0.0
 
     @property
     def failing(self) -> float:
         """The share of requests that went wrong and were not the client's doing, 0 to 1."""
-        requests = self.lately.requests
-        return self.lately.failed / requests if requests else 0.0
+        requests = self.ended.requests
+        return self.ended.failed / requests if requests else 0.0
 
 
 @frozen(eq=False)
@@ -119,12 +137,12 @@ class ProviderRow:
     activity: Activity
 
     @property
-    def attempts(self) -> float:
+    def attempts(self) -> int:
         """Of the last minute; who was passed over is not counted."""
         return sum(number for outcome, number in self._attempts().items() if outcome != "open")
 
     @property
-    def faults(self) -> dict[str, float]:
+    def faults(self) -> dict[str, int]:
         """What went wrong with those, by outcome."""
         return {
             outcome: number
@@ -143,8 +161,8 @@ class ProviderRow:
         """Some key of it cannot be used now."""
         return any(key.breaker is not BreakerStanding.CLOSED or not key.is_usable for key in self.keys)
 
-    def _attempts(self) -> dict[str, float]:
-        return self.activity.lately.attempts
+    def _attempts(self) -> dict[str, int]:
+        return self.activity.ended.attempts
 
 
 @frozen(eq=False)
@@ -199,9 +217,8 @@ class _Activities:
     def whole(self) -> Activity:
         """Everything together."""
         if self._recent is None:
-            return Activity(_NONE, _NONE, 0.0)
-        now, before = self._recent.now.whole, self._recent.before.whole
-        return Activity(now, now.since(before), self._seconds)
+            return Activity((), 0.0)
+        return Activity([(self._recent.before.whole, self._recent.now.whole)], self._seconds)
 
     def of_tenant(self, name: str) -> Activity:
         return self.of(self._by_tenant.get(name, ()))
@@ -211,13 +228,11 @@ class _Activities:
 
     def of(self, several: Iterable[SeriesLabels]) -> Activity:
         """All of these together."""
-        total, lately = Counts(), Counts()
-        for labels in several:
-            counts = self._now.get(labels)
-            if counts is not None:
-                total.include(counts)
-                lately.include(counts.since(self._before.get(labels, _NONE)))
-        return Activity(total, lately, self._seconds)
+        now, before = self._now, self._before
+        return Activity(
+            [(before.get(labels), tally) for labels in several if (tally := now.get(labels)) is not None],
+            self._seconds,
+        )
 
 
 def _tenants(seen: Seen, activities: _Activities) -> Iterable[TenantRow]:
@@ -255,7 +270,7 @@ def _rule(shown: ShownRule, activities: _Activities) -> RuleRow:
         activity = activities.of_rule(route.tenant, route.name, rule.name)
     else:  # by a provider's own host: all of these, and requests for which there is no route, have the same labels
         activity = activities.of(set().union(*of_labels))
-    answered = sum(each.lately.requests for each in of_backends)
+    answered = sum(each.ended.requests for each in of_backends)
     weights = sum(rule.weights)
     return RuleRow(
         shown,
@@ -265,7 +280,7 @@ def _rule(shown: ShownRule, activities: _Activities) -> RuleRow:
                 backend=backend,
                 role=role,
                 configured=None if role else backend.weight / weights if len(rule.backends) > 1 else 1.0,
-                observed=of_backend.lately.requests / answered if answered and role != "mirror" else None,
+                observed=of_backend.ended.requests / answered if answered and role != "mirror" else None,
                 activity=of_backend,
             )
             for (backend, role), of_backend in zip(roles, of_backends, strict=True)
@@ -310,4 +325,4 @@ def _weight(row: TenantRow | RuleRow | ProviderRow) -> tuple[bool, float, float]
     in_trouble = row.is_in_trouble if isinstance(row, ProviderRow) else False
     if isinstance(row, TenantRow):
         in_trouble = row.standing in ("last_good", "missing")
-    return in_trouble, row.activity.lately.failed, row.activity.lately.requests
+    return in_trouble, row.activity.ended.failed, row.activity.ended.requests

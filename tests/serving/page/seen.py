@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 
 from gateway.live.standing import KeyStanding
+from gateway.serving.page.counts import Sizes, Tally, tally, total
 from gateway.serving.page.history import Recent
 from gateway.serving.page.inventory import inventory_of
 from gateway.serving.page.overview import Seen
-from gateway.serving.page.reading import Counts, Reading, Sizes
+from gateway.serving.page.reading import Reading
 from gateway.serving.status import Since
 from gateway.snapshot.generations import Generation
 from gateway.snapshot.stable_names import SeriesLabels
+from gateway.telemetry.families import BUCKETS
+from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.recent_failures import RecentFailure
 from tests.fakes.conf import adopt_conf
 
 UNIX = 1_795_000_000.0
 
 
-def counts(*, attempts: Mapping[str, float] | None = None, **outcomes: float) -> Counts:
+def counts(
+    *, attempts: Mapping[str, int] | None = None, costs: Mapping[str, float] | None = None, **outcomes: int
+) -> Tally:
     """So many requests of each outcome, which took some 200 ms."""
-    made = Counts(outcomes=dict(outcomes), attempts=dict(attempts or {}))
-    total = int(sum(outcomes.values()))
-    made.duration.include([*(total if bound > 0.2 else 0 for bound in made.duration.bounds), total])
-    return made
+    duration = [0] * (len(BUCKETS) + 1)
+    duration[bisect_left(BUCKETS, 0.2)] = sum(outcomes.values())
+    ended = {Outcome(name): number for name, number in outcomes.items()}
+    return tally(ended, attempts or {}, duration=duration, costs=costs or {})
 
 
-def recent(backends: Mapping[SeriesLabels, Counts], **more: Any) -> Recent:
+def recent(backends: Mapping[SeriesLabels, Tally], **more: Any) -> Recent:
     """All of this within the last minute.
 
     :param more: further fields of the reading.
     """
-    whole = Counts()
-    for each in backends.values():
-        whole.include(each)
-    now = Reading(60.0, UNIX, whole, backends, **more)
-    lag = Sizes.none(now.lag.bounds)
-    return Recent(now, Reading(0.0, UNIX - 60, Counts(), {}, lag=lag))
+    now = Reading(60.0, UNIX, total(backends.values()).tally(), backends, **more)
+    lag = Sizes(now.lag.bounds, [0] * len(now.lag.numbers))
+    return Recent(now, Reading(0.0, UNIX - 60, tally({}, {}), {}, lag=lag))
 
 
 def seen(
     text: str = "",
     *,
     generation: Generation | None = None,
-    backends: Mapping[SeriesLabels, Counts] | None = None,
+    backends: Mapping[SeriesLabels, Tally] | None = None,
     standings: Sequence[KeyStanding] = (),
     failures: Sequence[RecentFailure] = (),
     **more: Any,

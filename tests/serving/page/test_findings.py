@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.live.standing import BreakerStanding, KeyStanding
+from gateway.serving.page.counts import Sizes
 from gateway.serving.page.findings import Finding, findings
 from gateway.serving.page.overview import overview
-from gateway.serving.page.reading import Sizes
 from gateway.snapshot.stable_names import SeriesLabels
 from tests.fakes.conf import adopt_conf, provider, route_to
 from tests.serving.page.seen import counts, recent, seen

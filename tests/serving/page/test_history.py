@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.serving.page.history import COARSE_SECONDS, FINE_SECONDS, History
-from gateway.serving.page.reading import Counts, Reading
+from bisect import bisect_left
+
+import pytest
+
+from gateway.serving.page.counts import tally
+from gateway.serving.page.history import COARSE_SECONDS, FINE_SECONDS, RECENT_SECONDS, WHOLE_SECONDS, History
+from gateway.serving.page.reading import Reading
+from gateway.telemetry.families import BUCKETS
+from gateway.telemetry.outcomes import Outcome
 
 UNIX = 1_000_000.0
 
 
 def reading(at: float, requests: int, slow: int = 0) -> Reading:
-    whole = Counts(outcomes={"ok": requests})
-    fast = [requests - slow if bound < 2 else requests for bound in whole.duration.bounds]
-    whole.duration.include([*fast, requests])
-    return Reading(at, UNIX + at, whole, {})
+    """So many requests, of which some took two seconds and the others none."""
+    duration = [0] * (len(BUCKETS) + 1)
+    duration[0], duration[bisect_left(BUCKETS, 2.0)] = requests - slow, slow
+    return Reading(at, UNIX + at, tally({Outcome.OK: requests}, {}, duration=duration), {})
 
 
 def history(*times: float) -> History:
@@ -71,12 +78,22 @@ def test_old_readings_are_thinned_out_and_very_old_ones_dropped() -> None:
     assert all(point["ok"] == 1.0 for point in points)
 
 
-def test_tables_look_back_a_minute() -> None:
-    recent = history(*(each * 2.0 for each in range(100))).recent
-    assert recent is not None
-    assert (recent.now.at, recent.before.at) == (198.0, 138.0)
+@pytest.mark.parametrize("apart", [2.0, 10.0, 17.0, 40.0])
+def test_tables_look_back_about_a_minute(apart: float) -> None:
+    made = History()
+    for number in range(100):
+        made.add(reading(number * apart, number))
+        recent = made.recent
+        assert recent is not None
+        assert recent.now.at == number * apart
+        if number * apart >= RECENT_SECONDS:
+            assert abs(recent.seconds - RECENT_SECONDS) <= max(apart, WHOLE_SECONDS / 2)
 
 
-def test_few_readings_are_kept_whole() -> None:
-    made = history(*(each * 2.0 for each in range(1000)))
-    assert len(made._readings) <= 9
+@pytest.mark.parametrize("apart", [2.0, 7.0, 10.0, 29.0, 31.0])
+def test_few_readings_are_kept_whole(apart: float) -> None:
+    """Each holds something for every backend that something happened at."""
+    made = History()
+    for number in range(500):
+        made.add(reading(number * apart, number))
+        assert len(made._readings) <= 4

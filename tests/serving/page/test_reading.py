@@ -5,7 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from gateway.messages import TokenUsage
-from gateway.serving.page.reading import Counts, Reading, read
+from gateway.serving.page.counts import total
+from gateway.serving.page.reading import Reading, read
 from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
@@ -39,7 +40,7 @@ def reading(metrics: Metrics, last: Reading | None = None) -> Reading:
 def test_clients_are_counted_together_and_backends_apart() -> None:
     now = reading(counted())
     assert set(now.backends) == {VIP, NO_ROUTE}
-    vip = now.backends[VIP]
+    vip = total([now.backends[VIP]])
     assert (vip.requests, vip.failed, vip.refused) == (8, 1, 1)
     assert (vip.input_tokens, vip.output_tokens, vip.costs) == (600, 60, {"USD": 1.0})
     assert vip.attempts == {"ok": 1, "status": 1}
@@ -50,7 +51,9 @@ def test_clients_are_counted_together_and_backends_apart() -> None:
 
 def test_the_whole_is_the_sum() -> None:
     now = reading(counted())
-    assert (now.whole.requests, now.whole.failed, now.whole.refused) == (9, 1, 2)
+    whole = total([now.whole])
+    assert (whole.requests, whole.failed, whole.refused) == (9, 1, 2)
+    assert (whole.duration.numbers[-1], whole.overhead.numbers[-1], whole.costs) == (9, 6, {"USD": 1.0})
     assert (now.at, now.time) == (1.0, 2.0)
     assert now.memory > 1e6
     assert now.started > 1e9
@@ -62,15 +65,15 @@ def test_what_has_not_changed_is_not_counted_anew() -> None:
     metrics.series(NO_ROUTE, "").finished(401, Outcome.CLIENT_ERROR, 0.001, None)
     now = reading(metrics, before)
     assert now.backends[VIP] is before.backends[VIP]
-    assert now.backends[NO_ROUTE].requests == 2
+    assert total([now.backends[NO_ROUTE]]).requests == 2
     metrics.attempted(VIP, "ok")
-    assert reading(metrics, now).backends[VIP].attempts == {"ok": 2, "status": 1}
+    assert total([reading(metrics, now).backends[VIP]]).attempts == {"ok": 2, "status": 1}
 
 
 def test_a_backend_that_was_only_tried() -> None:
     metrics = Metrics(CollectorRegistry())
-    metrics.attempted(VIP, "connect")
-    assert reading(metrics).backends[VIP].attempts == {"connect": 1}
+    metrics.attempted(VIP, "unreachable")
+    assert total([reading(metrics).backends[VIP]]).attempts == {"unreachable": 1}
 
 
 def test_how_things_stand() -> None:
@@ -85,12 +88,3 @@ def test_how_things_stand() -> None:
     assert (now.in_flight, now.lines_dropped) == (7, 3)
     assert now.connections == {("acme", "first", "idle"): 2}
     assert now.lag.numbers == [0, 1, 1]
-
-
-def test_what_has_been_forgotten_does_not_count_against_anything() -> None:
-    before, now = Counts(outcomes={"ok": 5}, costs={"USD": 10.0}), Counts(costs={"USD": 4.0, "EUR": 1.0})
-    before.duration.include([1] * len(before.duration.numbers))
-    since = now.since(before)
-    assert since.costs == {"USD": 0.0, "EUR": 1.0}
-    assert since.requests == 0
-    assert since.duration.quantile(0.5) is None

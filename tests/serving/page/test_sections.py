@@ -125,8 +125,7 @@ def test_failures_with_their_attempts_ours_before_the_clients() -> None:
 
 
 def test_costs() -> None:
-    spent = counts(ok=1)
-    spent.costs["USD"] = 1.5
+    spent = counts(ok=1, costs={"USD": 1.5})
     shown = sections(overview(seen(CONF, backends={labels("first"): spent})))
     assert "1.50 USD 90.00 USD an hour" in text_of(shown["numbers"])
     assert "1.50 USD" in text_of(shown["routes"])
