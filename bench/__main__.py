@@ -25,6 +25,7 @@ from bench.memory import check_memory
 from bench.outage import check_outage
 from bench.profiling import find_py_spy, profile
 from bench.reload import check_reload
+from bench.series import check_series
 from bench.servers import (
     GATEWAY_COMMAND,
     CannotRunError,
@@ -82,6 +83,11 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     add("--tenants", type=int, default=1000, help="(1000)")
     add("--routes", type=int, default=10, help="of each tenant (10)")
     add("--reloads", type=int, default=2000, help="of a small configuration, for the memory (2000)")
+
+    series = commands.add_parser("series", parents=[common], help="what many busy series cost")
+    add = series.add_argument
+    add("--tenants", type=int, default=1000, help="(1000)")
+    add("--routes", type=int, default=10, help="of each tenant: a series each (10)")
 
     isolation = commands.add_parser("isolation", parents=[common], help="two tenants, keys mixed at random")
     isolation.add_argument("--requests", type=int, default=100_000, help="in all (100000)")
@@ -174,6 +180,8 @@ def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
                 routes=asked.routes,
                 reloads=asked.reloads,
             )
+        case "series":
+            return check_series(asked.gateway, cores, directory, tenants=asked.tenants, routes=asked.routes)
         case "changes":
             return check_changes(
                 asked.gateway,

@@ -203,11 +203,12 @@ def check_waiting(command: str, cores: Cores, directory: Path, tenants: int, rou
             )
         now = memory(server.pid)
         print(f"resident {now.now:.0f} MiB, peak {now.peak:.0f} MiB")
-    good = [_told(phase, between, beats) for phase, between in phases.items()]
+    good = [waited(phase, between, beats) for phase, between in phases.items()]
     return all(good)
 
 
-def _told(phase: str, between: tuple[float, float], beats: list[Beat]) -> bool:
+def waited(phase: str, between: tuple[float, float], beats: list[Beat]) -> bool:
+    """Tell how long requests took in this time; whether none took too long."""
     seconds = sorted(beat.seconds for beat in beats if between[0] <= beat.began <= between[1])
     if not seconds:
         print(f"{phase}: no request was answered: FAILED")

@@ -73,17 +73,23 @@ class ResponseHead(msgspec.Struct, frozen=True, gc=False):
         return None
 
 
+MOST_TOKENS = 1_000_000_000
+"""Of one answer, asked or made: a hundred times what the largest models take in.  Whoever says more has not counted,
+and one such number would stand in every sum for good."""
+
+
 class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one answer, as the provider says it has counted them."""
 
     input: int
+    """Up to `MOST_TOKENS`, as are the others."""
     output: int
     cached_input: int = 0
     """Part of `input`: what the provider had read before."""
     reasoning: int = 0
     """Part of `output`: what the client is not shown, or shown apart."""
     estimated: bool = False
-    """The provider did not say; made from bytes."""
+    """The provider did not say, or not of all of it; made from bytes."""
 
 
 def sum_of(usages: Sequence[TokenUsage]) -> TokenUsage:

@@ -23,7 +23,7 @@ def surprises(names: list[str]) -> list[str]:
     ]
     needed = (
         *(*PLUGINS, "gateway/tap.py", "gateway/examples/demo.yaml", "gateway/py.typed"),
-        *(PAGE + "page.js", PAGE + "page.css", PAGE + "icon.svg"),
+        *(PAGE + "page.js", PAGE + "charts.js", PAGE + "page.css", PAGE + "icon.svg"),
         *(UPLOT + "uPlot.iife.min.js", UPLOT + "uPlot.min.css", UPLOT + "LICENSE"),
     )
     return wrong + [f"missing: {name}" for name in needed if name not in names]

@@ -19,8 +19,10 @@ from gateway.errors import GatewayError
 from gateway.messages import Headers, Secret, TokenUsage
 
 ANSWER_BYTES = 8 * 1024 * 1024
-"""Whole answers beyond this are not read for their usage; who keeps an answer for that may let it go here."""
+"""Whole answers beyond this are not read; who keeps one for that may let it go here, but for its two ends."""
 
+ANSWER_END_BYTES = 64 * 1024
+"""Of an answer that is not read whole: the first have its model, the last its usage."""
 
 SAID_LETTERS = 1024 * 1024
 """A streamed answer's text beyond this is not kept, so the answer cannot be continued."""
@@ -67,7 +69,8 @@ class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
     """What an answer says of itself."""
 
     usage: TokenUsage | None = None
-    """None where it does not say, or not in a way that can be counted."""
+    """What it says to have counted: a number of 0 was not told.  None where it does not say, or not in a way that can
+    be counted."""
     answered_model: str | None = None
     cut: bool = False
     """A whole answer that is no JSON text: something is missing of it, or it never was one."""
@@ -77,7 +80,9 @@ class AnswerFacts(msgspec.Struct, frozen=True, gc=False):
     finish_reason: str | None = None
     """Why choice 0 ends."""
     size: int = 0
-    """How long all is that a user waits for, in UTF-8 bytes; of a whole answer that does not say its usage."""
+    """How long all is that a user waits for, in UTF-8 bytes; of a whole answer only where nobody has counted that."""
+    uncounted: bool = False
+    """Something that a user waits for has come behind the last count."""
 
 
 class StreamEvent(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +110,8 @@ class StreamEvent(msgspec.Struct, frozen=True, gc=False):
     finish_reason: str | None = None
     """Why choice 0 ends."""
     usage: TokenUsage | None = None
+    within_choice: bool = False
+    """The usage stands within the choice, so it is of no other."""
     choices: int | None = None
     """How many choices it has; the chunk that a client asks for to be told the usage has 0, other kinds None."""
     error: ProviderError | None = None
@@ -121,8 +128,6 @@ class StreamWatcher(Protocol):
     Malformed events are dropped, and so is all that follows `[DONE]` or an error event.
     """
 
-    usage: TokenUsage | None
-    """The last that the stream said; None so far."""
     answered_model: str | None
     choices: int
     """How many were asked for."""
@@ -153,6 +158,10 @@ class StreamWatcher(Protocol):
     """That event as it came.  It may repeat the key."""
 
     @property
+    def usage(self) -> TokenUsage | None:
+        """What all that the stream has counted comes to, as in `AnswerFacts`."""
+
+    @property
     def text(self) -> str | None:
         """The text of choice 0 so far, in which a letter may be two halves; None where it is not kept, or no longer,
         being too long."""
@@ -161,6 +170,9 @@ class StreamWatcher(Protocol):
     def whole(self) -> bool:
         """Nothing is missing: the stream said so, or all its choices said why they ended.  A body that ends, properly
         or not, while this is false has cut the answer off."""
+
+    def facts(self) -> AnswerFacts:
+        """Usage, model and size so far."""
 
     @property
     def within_event(self) -> bool:
@@ -249,7 +261,14 @@ class Dialect(Protocol):
     # from the provider
 
     def read_answer(self, body: bytes) -> AnswerFacts:
-        """What a whole answer says of itself: nothing if it is not understood, or beyond `ANSWER_BYTES`."""
+        """What a whole answer says of itself; beyond `ANSWER_BYTES` what its ends say."""
+
+    def read_answer_ends(self, beginning: bytes, end: bytes, size: int) -> AnswerFacts:
+        """What the ends of an answer say that is not read whole.
+
+        :param beginning: its first `ANSWER_END_BYTES`, end: its last.
+        :param size: how long it is, in bytes.
+        """
 
     def stream_watcher(
         self,

@@ -13,11 +13,18 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Raw
 
-from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, Remainder, StreamWatcher
+from gateway.dialects.dialect import (
+    ANSWER_BYTES,
+    ANSWER_END_BYTES,
+    AnswerFacts,
+    ProviderError,
+    Remainder,
+    StreamWatcher,
+)
 from gateway.dialects.envelope import Envelope
+from gateway.dialects.openai_answers import read_answer, read_answer_ends
 from gateway.dialects.openai_continuing import OpenAIStreamSplice, prefilled
 from gateway.dialects.openai_errors import error_of
-from gateway.dialects.openai_events import read_answer
 from gateway.dialects.openai_joining import OpenAIJoinedStream
 from gateway.dialects.openai_watching import OpenAIStreamWatcher
 from gateway.dialects.operations import Operation, model_of_path
@@ -120,7 +127,12 @@ class OpenAI:
         return 1 if number is None and prompts is None else _number(number) * _number_of(prompts)
 
     def read_answer(self, body: bytes) -> AnswerFacts:
-        return read_answer(body) if len(body) <= ANSWER_BYTES else AnswerFacts()
+        if len(body) > ANSWER_BYTES:
+            return read_answer_ends(body[:ANSWER_END_BYTES], body[-ANSWER_END_BYTES:], len(body))
+        return read_answer(body)
+
+    def read_answer_ends(self, beginning: bytes, end: bytes, size: int) -> AnswerFacts:
+        return read_answer_ends(beginning, end, size)
 
     def stream_watcher(
         self,

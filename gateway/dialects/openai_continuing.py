@@ -13,6 +13,7 @@ are those of the last attempt.  SDKs keep members of a chunk that they do not kn
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from msgspec import Raw
 
 from gateway.dialects.dialect import Remainder, StreamEvent
 from gateway.dialects.envelope import Envelope, Fields
+from gateway.dialects.loose_json import read_json, strictly
 from gateway.dialects.openai_events import read_event
 from gateway.dialects.openai_logprobs import logprobs_of_rest
 from gateway.dialects.sse import event_data, events_of, with_data
@@ -31,10 +33,12 @@ _OF_BEGINNINGS = ("role", "reasoning_content", "reasoning", "reasoning_details")
 
 _OF_ALL_EVENTS = ("id", "object", "created", "model")
 
+_UNREADABLE = re.compile(rb"\\u[dD]|NaN|Infinity")
+"""Is in every event that has some of it."""
+
 _open = msgspec.json.Decoder(Fields).decode
 _open_all = msgspec.json.Decoder(list[Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_read_counts = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def prefilled(envelope: Envelope, said: str, mark: str | None) -> Envelope:
@@ -135,9 +139,9 @@ class OpenAIStreamSplice:
         data = event_data(event)
         if data is None or said.choices is None:
             return event
-        readable = with_whole_letters(event)
-        stands = said.content if readable is event else ""
-        event = with_id(readable, self._id, self._created)
+        strict = readable(event)
+        stands = said.content if strict is event else ""
+        event = with_id(strict, self._id, self._created)
         if said.usage is not None:
             event = with_usage_of_all(event, self._earlier)
         if not said.choices:
@@ -177,16 +181,15 @@ def _is_wanted(said: StreamEvent, content: str) -> bool:
     return bool(content or said.tool_call or said.other or said.ended or said.usage)
 
 
-def with_whole_letters(event: bytes) -> bytes:
-    """The event with halves of letters replaced, which strict decoders do not read; else the very event."""
+def readable(event: bytes) -> bytes:
+    """The event without what strict decoders do not read: halves of letters, NaN, Infinity; else the very event."""
     data = event_data(event)
-    if data is None or not (b"\\ud" in data or b"\\uD" in data):
+    if data is None or _UNREADABLE.search(data) is None:
         return event
     try:
         _open(data)
     except msgspec.DecodeError:
-        text = json.dumps(json.loads(data), ensure_ascii=False)
-        return with_data(event, text.encode(errors="replace"))
+        return with_data(event, strictly(data))
     return event
 
 
@@ -241,7 +244,7 @@ def with_usage_of_all(event: bytes, earlier: Sequence[TokenUsage | None]) -> byt
         return event  # it stands within a choice, where only one provider has it
     told = [usage for usage in earlier if usage is not None]
     given, made = sum(usage.input for usage in told), sum(usage.output for usage in told)
-    counts = _read_counts(fields["usage"])
+    counts = read_json(bytes(fields["usage"]))
     for name, more in (
         ("prompt_tokens", given),
         ("completion_tokens", made),
@@ -249,7 +252,7 @@ def with_usage_of_all(event: bytes, earlier: Sequence[TokenUsage | None]) -> byt
         ("output_tokens", made),
         ("total_tokens", given + made),
     ):
-        if isinstance(counts.get(name), int):
+        if isinstance(counts.get(name), int | float):
             counts[name] += more
     flag = {"attempts": len(earlier) + 1, "without_usage": len(earlier) - len(told)}
     return _changed(event, {"usage": counts, "llmgateway": flag})

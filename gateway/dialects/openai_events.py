@@ -6,20 +6,17 @@ text, `"content": null`, `"finish_reason": ""` or, on DashScope, the string "nul
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
-from gateway.dialects.dialect import AnswerFacts, ProviderError, StreamEvent
+from gateway.dialects.dialect import ProviderError, StreamEvent
+from gateway.dialects.loose_json import NOT_JSON, read_json
 from gateway.dialects.openai_errors import error_in
+from gateway.dialects.openai_usage import usage_in
 from gateway.dialects.sse import event_data
 from gateway.messages import TokenUsage
-
-NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the decoder raises for what it cannot read."""
 
 _BROKEN = ("error", "abort")
 """Reasons to finish that mean the opposite: Mistral, OpenRouter, vLLM."""
@@ -34,27 +31,6 @@ _ERROR_EVENT = re.compile(rb"^event: ?error\r?$", re.MULTILINE)
 
 _HTTP_STATUS = re.compile(rb"^:\s?HTTP_STATUS/([45]\d\d)\r?$", re.MULTILINE)
 """DashScope's comment beside an event."""
-
-_Count = Annotated[int, Meta(ge=0)]
-
-
-class _Usage(msgspec.Struct, gc=False):
-    """Two spellings of one thing: chat's prompt and completion, everyone else's input and output."""
-
-    prompt_tokens: _Count | None = None
-    completion_tokens: _Count | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    total_tokens: Any = None
-    prompt_tokens_details: Any = None
-    input_tokens_details: Any = None
-    completion_tokens_details: Any = None
-    output_tokens_details: Any = None
-    prompt_cache_hit_tokens: Any = None
-    """DeepSeek's place for what it had read before (api-docs.deepseek.com, Context Caching)."""
-    cached_tokens: Any = None
-    """Moonshot's."""
-
 
 # The leaves are not typed: what a look-alike puts there in place of what is meant is passed over, not refused.
 
@@ -81,7 +57,8 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class Answer(msgspec.Struct, gc=False):
-    """What is read of one event, and of a whole answer; they differ in nothing that matters here."""
+    """What is read of one event, and of a whole answer (`openai_answers.py`); they differ in nothing that matters
+    here."""
 
     id: Any = None
     created: Any = None
@@ -102,10 +79,15 @@ class Answer(msgspec.Struct, gc=False):
 
     def usage_said(self) -> TokenUsage | None:
         if isinstance(self.response, dict):
-            return _counted(self.response.get("usage"))
-        if self.usage is None and self.choices:
-            return _counted(self.choices[-1].usage)
-        return _counted(self.usage)
+            return usage_in(self.response.get("usage"))
+        if self.usage is None:
+            return usage_in(self.choices[-1].usage) if self.choices else None
+        return usage_in(self.usage, makes_none=self.makes_none)
+
+    @property
+    def makes_none(self) -> bool:
+        """It is a list, of embeddings, and has no tokens of its own."""
+        return self.choices is None and self.object == "list"
 
     def model_said(self) -> str | None:
         model = self.response.get("model") if isinstance(self.response, dict) else self.model
@@ -143,43 +125,23 @@ class _WithoutChoices(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(Answer).decode
-_decode_rest = msgspec.json.Decoder(_WithoutChoices).decode
 
 
 def open_answer(text: bytes) -> Answer:
     """Read a JSON object, tolerantly.
 
-    :raise msgspec.DecodeError: it is none (and as in `NOT_JSON`).
+    :raise msgspec.ValidationError: it is none.
+    :raise: as in `NOT_JSON`.
     """
     try:
         return _decode(text)
-    except msgspec.ValidationError:
-        rest = _decode_rest(text)
-        return Answer(model=rest.model, usage=rest.usage, error=rest.error)
-
-
-def read_answer(body: bytes) -> AnswerFacts:
-    """What a whole answer says of itself."""
+    except msgspec.DecodeError:
+        said = read_json(text)
     try:
-        answer = open_answer(body)
+        return msgspec.convert(said, Answer)
     except msgspec.ValidationError:
-        return AnswerFacts()  # JSON, and no object
-    except NOT_JSON:
-        return AnswerFacts(cut=True)
-    said = answer.error_said()
-    error = None if said is None else error_in(said, None)
-    reason = _text(answer.choices[0].finish_reason) if answer.choices else None
-    usage = answer.usage_said()
-    size = _answer_length(body) if usage is None and error is None else 0
-    return AnswerFacts(
-        usage, answer.model_said(), error=error, id=_text(answer.id), finish_reason=reason, size=size
-    )
-
-
-def _answer_length(body: bytes) -> int:
-    """Of what a whole answer says, in UTF-8 bytes; looked at only where nobody has counted its tokens."""
-    answer = msgspec.json.decode(body)
-    return _length(answer.get("choices") or answer.get("output"))
+        rest = msgspec.convert(said, _WithoutChoices)
+        return Answer(model=rest.model, usage=rest.usage, error=rest.error)
 
 
 def read_event(event: bytes) -> StreamEvent:
@@ -196,30 +158,20 @@ def read_event_data(event: bytes, data: bytes | None) -> StreamEvent:
     try:
         if not data.isascii():
             data.decode()  # the decoder skips over values without looking at their UTF-8
-        answer = _open_event(data)
-    except (*NOT_JSON, ValueError):
+        answer = open_answer(data)
+    except NOT_JSON:
         return _MALFORMED
     if answer.choices is None or answer.error or not event.startswith(b"data:"):
         error = _error(event, answer)
         if error is not None:
             return StreamEvent(
-                id=_text(answer.id),
+                id=text_of(answer.id),
                 model=answer.model_said(),
                 usage=answer.usage_said(),
                 error=error,
                 done=answer.type in _TERMINAL,
             )
     return _read_choices(answer, answer.choices) if answer.choices is not None else _read_typed(answer)
-
-
-def _open_event(data: bytes) -> Answer:
-    try:
-        return open_answer(data)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        # Half of a surrogate pair, from a server that cuts its text into UTF-16 units; clients put the halves together.
-        return msgspec.convert(json.loads(data), Answer)
 
 
 def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
@@ -245,8 +197,12 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
             ended += (index,)
             if index == 0:
                 finish_reason = reason
+    usage, within = answer.usage, False
+    if usage is None and choices:
+        usage = choices[-1].usage
+        within = usage is not None
     return StreamEvent(
-        id=_text(answer.id),
+        id=text_of(answer.id),
         created=answer.created if type(answer.created) is int else None,
         model=answer.model_said(),
         size=size,
@@ -257,7 +213,8 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
         speaking=speaking,
         ended=ended,
         finish_reason=finish_reason,
-        usage=answer.usage_said(),
+        usage=usage_in(usage) if usage else None,
+        within_choice=within,
         choices=len(choices),
         error=error,
     )
@@ -269,9 +226,9 @@ def _said(choice: _Choice) -> tuple[str, bool, bool, int] | None:
     delta = choice.delta
     if delta is None:
         text = choice.text
-        return (text, False, False, _length(text)) if isinstance(text, str) and text else None
+        return (text, False, False, length_of(text)) if isinstance(text, str) and text else None
     text, thought, other = delta.content, delta.reasoning_content or delta.reasoning, False
-    reasoning, size = bool(thought), _length(thought) + _length(text)
+    reasoning, size = bool(thought), length_of(thought) + length_of(text)
     if text is None:
         text = ""
     elif type(text) is not str:
@@ -279,7 +236,7 @@ def _said(choice: _Choice) -> tuple[str, bool, bool, int] | None:
         reasoning = reasoning or reasoned
     called = delta.tool_calls or delta.function_call
     if called:
-        size += _length(called)
+        size += length_of(called)
     audio = delta.audio
     other = other or bool(
         delta.refusal
@@ -289,19 +246,26 @@ def _said(choice: _Choice) -> tuple[str, bool, bool, int] | None:
     return (text, bool(called), other, size) if text or reasoning or called or other else None
 
 
-_FIXED = ("id", "type", "role", "status", "finish_reason")
-"""Members that have no word of the model's."""
+_FIXED = ("id", "type", "role", "status", "finish_reason", "logprobs")
+"""Members that have no word of the model's, or have each once more."""
 
 
-def _length(said: Any) -> int:
-    """Of all texts in it that have no fixed meaning, in UTF-8 bytes."""
+def length_of(said: Any) -> int:
+    """How long all texts in it are that have no fixed meaning, in UTF-8 bytes."""
     if type(said) is str:
         return len(said) if said.isascii() else len(said.encode(errors="replace"))
-    if isinstance(said, list):
-        return sum(map(_length, said))
-    if isinstance(said, dict):
-        return sum(_length(value) for name, value in said.items() if name not in _FIXED)
-    return 0
+    if not said:
+        return 0
+    size, left = 0, [said]
+    while left:  # it may be nested as deep as Python can go
+        value = left.pop()
+        if type(value) is str:
+            size += len(value) if value.isascii() else len(value.encode(errors="replace"))
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            left += [each for name, each in value.items() if name not in _FIXED]
+    return size
 
 
 def _text_of_parts(parts: Any) -> tuple[str, bool, bool]:
@@ -310,7 +274,7 @@ def _text_of_parts(parts: Any) -> tuple[str, bool, bool]:
     for part in parts if isinstance(parts, list) else ():
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text":
-            text += _text(part.get("text")) or ""
+            text += text_of(part.get("text")) or ""
         elif kind == "thinking":
             reasoning = reasoning or bool(part.get("thinking"))
         else:
@@ -320,14 +284,14 @@ def _text_of_parts(parts: Any) -> tuple[str, bool, bool]:
 
 def _read_typed(answer: Answer) -> StreamEvent:
     """An event of a stream that names its events: only what it is, for none of these is ever continued."""
-    kind = _text(answer.type) or ""
+    kind = text_of(answer.type) or ""
     is_content = (kind.endswith(".delta") and bool(answer.delta or answer.audio)) or "partial_image" in kind
     done = kind in _TERMINAL or (not kind.startswith("response.") and kind.endswith((".done", ".completed")))
     return StreamEvent(
-        id=_text(answer.id),
+        id=text_of(answer.id),
         model=answer.model_said(),
         is_content=is_content,
-        size=_length(answer.delta) if is_content else 0,
+        size=length_of(answer.delta) if is_content else 0,
         other=is_content,
         usage=answer.usage_said(),
         done=done,
@@ -344,41 +308,7 @@ def _error(event: bytes, answer: Answer) -> ProviderError | None:
     return error_in(said, int(status[1]) if status is not None else None)
 
 
-def _counted(usage: Any) -> TokenUsage | None:
-    if not usage:
-        return None
-    try:
-        counts = msgspec.convert(usage, _Usage)
-    except msgspec.ValidationError:
-        return None
-    given = counts.input_tokens if counts.prompt_tokens is None else counts.prompt_tokens
-    made = counts.output_tokens if counts.completion_tokens is None else counts.completion_tokens
-    if given is None and made is None:
-        # Embeddings make no tokens and say nothing of them; transcriptions may be counted in seconds only.
-        return None
-    given, made, cached, reasoning = given or 0, made or 0, 0, 0
-    details = counts.prompt_tokens_details or counts.input_tokens_details
-    if details:
-        cached = _part(details, "cached_tokens")
-    if not cached and (counts.prompt_cache_hit_tokens or counts.cached_tokens):
-        cached = _count(counts.prompt_cache_hit_tokens) or _count(counts.cached_tokens)
-    details = counts.completion_tokens_details or counts.output_tokens_details
-    if details:
-        reasoning = _part(details, "reasoning_tokens")
-        if reasoning and counts.total_tokens == given + made + reasoning:
-            made += reasoning  # xAI counts reasoning beside the completion, everyone else as a part of it
-    return TokenUsage(given, made, min(cached, given), min(reasoning, made))
-
-
-def _part(details: Any, name: str) -> int:
-    return _count(details.get(name)) if isinstance(details, dict) else 0
-
-
-def _count(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
-
-
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from gateway.dialects.openai_events import NOT_JSON
+from gateway.dialects.loose_json import NOT_JSON, read_json
 from gateway.dialects.sse import event_data, events_of
 
 _WORDS = ("content", "reasoning_content", "reasoning", "refusal")
@@ -29,8 +27,6 @@ _PLACE_LETTERS = 64
 
 _Place = tuple[int, int | None, str]
 """Choice; tool call, or None for what the choice itself says; member."""
-
-_decode = msgspec.json.Decoder().decode
 
 
 class OpenAIJoinedStream:
@@ -51,7 +47,7 @@ class OpenAIJoinedStream:
         for event in events_of(events):
             data = event_data(event)
             try:
-                said = _decode(data) if data else None
+                said = read_json(data) if data else None
             except NOT_JSON:
                 continue
             if isinstance(said, dict):

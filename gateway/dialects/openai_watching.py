@@ -12,9 +12,10 @@ from io import StringIO
 
 import msgspec
 
-from gateway.dialects.dialect import SAID_LETTERS, ProviderError, StreamEvent
+from gateway.dialects.dialect import SAID_LETTERS, AnswerFacts, ProviderError, StreamEvent
 from gateway.dialects.openai_events import read_event, read_event_data
 from gateway.dialects.sse import EventFilter, ended, event_data
+from gateway.dialects.tally import Tally
 from gateway.messages import TokenUsage
 
 DONE = b"data: [DONE]\n\n"
@@ -39,6 +40,12 @@ _WORD = re.compile(
 )
 """A word that may be the one that changes, in an event of one line of data."""
 
+_SAMPLE_BYTES = 256
+"""Of a piece of an event too large to be held: tells words from files."""
+
+_ENCODED = re.compile(rb"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9+/=_-]*+")
+"""A file in base64; its length says nothing about its tokens."""
+
 _ANOTHER_WORD = "?"
 
 _decode_word = msgspec.json.Decoder(str).decode
@@ -50,8 +57,6 @@ class OpenAIStreamWatcher(EventFilter):
     __slots__ = (
         "_before",
         "_behind",
-        "_counted_output",
-        "_counted_pieces",
         "_ended",
         "_has_choices",
         "_keep_usage_chunk",
@@ -59,6 +64,7 @@ class OpenAIStreamWatcher(EventFilter):
         "_letters",
         "_noisy",
         "_speaking",
+        "_tally",
         "_text",
         "_withhold_error",
         "_word_is_text",
@@ -76,7 +82,6 @@ class OpenAIStreamWatcher(EventFilter):
         "other",
         "size",
         "tool_calls",
-        "usage",
     )
 
     def __init__(self, keep_usage_chunk: bool, keep_text: bool, withhold_error: bool, choices: int) -> None:
@@ -97,12 +102,9 @@ class OpenAIStreamWatcher(EventFilter):
         """The choices that have said something and not that they ended."""
         self._ended: set[int] = set()
         """Those that have said that they ended."""
-        self._counted_output = 0
-        """The sum of all counts of output tokens."""
-        self._counted_pieces = 0
-        """How many of those came beside content."""
+        self._tally: Tally | None = None
+        """What its counts add up to; None where there was none."""
         self.choices = choices
-        self.usage: TokenUsage | None = None
         self.answered_model: str | None = None
         self.id: str | None = None
         self.created: int | None = None
@@ -116,6 +118,17 @@ class OpenAIStreamWatcher(EventFilter):
         self.malformed = 0
         self.error: ProviderError | None = None
         self.error_event = b""
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        return None if self._tally is None else self._tally.usage()
+
+    def facts(self) -> AnswerFacts:
+        tally = self._tally
+        if tally is None:
+            return AnswerFacts(None, self.answered_model, size=self.size)
+        uncounted = self.size > tally.covered
+        return AnswerFacts(tally.usage(), self.answered_model, size=self.size, uncounted=uncounted)
 
     @property
     def text(self) -> str | None:
@@ -171,7 +184,7 @@ class OpenAIStreamWatcher(EventFilter):
         self.answered_model = self.answered_model or said.model
         self.finished = self.finished or said.done
         if said.usage is not None:
-            self._count(said.usage, beside_content=said.is_content)
+            self._count(said.usage, said)
         if said.error is not None:
             self.error, self.error_event = said.error, ended(event)
             self.closed = True
@@ -192,24 +205,21 @@ class OpenAIStreamWatcher(EventFilter):
         # The extra chunk is the one without choices; look-alikes report usage beside the last words.
         return said.usage is None or self._keep_usage_chunk or said.choices != 0
 
-    def _count(self, usage: TokenUsage, *, beside_content: bool) -> None:
-        """Take a count of tokens: all so far, as nearly everybody tells it, or those of this event alone.
+    def _count(self, usage: TokenUsage, said: StreamEvent) -> None:
+        tally = self._tally
+        if tally is None:
+            tally = self._tally = Tally()
+        size = self.size + said.size
+        if said.choices:
+            choice = (said.speaking or said.ended or (0,))[-1]
+            tally.take(usage, choice, said.size, size, within=said.within_choice)
+        else:
+            tally.take_total(usage, size)
 
-        No answer has fewer tokens than pieces, so a count that is smaller than the number of pieces which came with a
-        count of their own is one of the latter kind.
-        """
-        before = self.usage
-        self._counted_pieces += beside_content
-        self._counted_output += usage.output
-        if before is not None:
-            alone = usage.output < self._counted_pieces
-            usage = TokenUsage(
-                max(usage.input, before.input) if alone else usage.input or before.input,
-                self._counted_output if alone else usage.output,
-                usage.cached_input or before.cached_input,
-                usage.reasoning or before.reasoning,
-            )
-        self.usage = usage
+    def unwatched(self, piece: bytes) -> None:
+        middle = len(piece) // 2
+        if _ENCODED.fullmatch(piece[middle : middle + _SAMPLE_BYTES]) is None:
+            self.size += len(piece)
 
     def oversized(self) -> None:
         self.has_content = self.other = True

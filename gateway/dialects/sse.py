@@ -113,6 +113,10 @@ class EventFilter(ABC):
     def oversized(self) -> None:
         """An event beyond `EVENT_BYTES` passes unwatched.  Told again whenever as much has come of it once more."""
 
+    @abstractmethod
+    def unwatched(self, piece: bytes) -> None:
+        """The next piece of such an event."""
+
     @property
     def within_event(self) -> bool:
         """What was passed on last is the beginning of an event beyond `EVENT_BYTES`."""
@@ -158,6 +162,7 @@ class EventFilter(ABC):
         self._seam = passed[-2:]
         self._passed = 0
         self.oversized()
+        self.unwatched(passed)
         return passed
 
     def _feed_oversized(self, data: bytes) -> bytes:
@@ -165,6 +170,7 @@ class EventFilter(ABC):
         blank = _BLANK_LINE.search(joined)
         if blank is None:
             self._seam = joined[-2:]
+            self.unwatched(data)
             self._passed += len(data)
             if self._passed >= EVENT_BYTES:
                 self._passed = 0
@@ -172,6 +178,7 @@ class EventFilter(ABC):
             return data
         end = blank.end() - len(self._seam)
         self._seam = b""
+        self.unwatched(data[:end])
         return data[:end] + self.feed(data[end:])
 
     def _passed_on(self, events: bytes) -> bytes:

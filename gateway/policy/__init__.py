@@ -7,6 +7,9 @@
     breaking        when to stop sending to a backend, and when to look again
     key_choosing    which keys of a pool may be used
     continuing      how to go on with an answer that broke
+    estimating      how many tokens there were, where nobody has counted
+    pricing         what they cost
+    redacting       what is taken out of a content before anybody keeps it
 
 They do not import one another: whoever asks brings their answers together.
 """

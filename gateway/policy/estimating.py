@@ -23,13 +23,29 @@ _ENCODED = re.compile(rb'"(?:data:[a-z]+/[^"\\]*|[A-Za-z0-9+/=_-]{4096,})"')
 _ESCAPED = re.compile(rb"\\u[0-9A-Fa-f]{4}")
 
 
-def estimated(asked: Iterable[bytes], answered: int) -> TokenUsage:
-    """The usage of an exchange whose provider did not say.
+def completed(
+    told: TokenUsage | None, asked: Iterable[bytes], answered: int, *, uncounted: bool = False
+) -> TokenUsage:
+    """The usage of an exchange: what its provider has counted, and the rest made from bytes.
 
-    :param asked: what was asked, as JSON.
+    :param told: what the provider has counted; a number of 0 counts nothing.
+    :param asked: what was asked, as JSON; looked at only if that was not counted.
     :param answered: how long the answer is that came, in UTF-8 bytes.
+    :param uncounted: more of it came behind the last count, which then is the least that it can be.
     """
-    return TokenUsage(sum(map(_tokens_asked, asked)), _tokens(answered), estimated=True)
+    usage = _NOTHING if told is None else told
+    given, made = usage.input, usage.output
+    if given and made and not uncounted:
+        return usage
+    if not given:
+        given = sum(map(_tokens_asked, asked))
+    if uncounted or not made:
+        made = max(made, _tokens(answered))
+    is_estimated = told is None or uncounted or given != usage.input or made != usage.output
+    return TokenUsage(given, made, usage.cached_input, usage.reasoning, is_estimated)
+
+
+_NOTHING = TokenUsage(0, 0)
 
 
 def _tokens_asked(text: bytes) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -46,6 +47,34 @@ def price_of(pricing: Pricing, model: str) -> Price | None:
             if model.startswith(beginning):
                 return family
     return price
+
+
+class CatalogName(NamedTuple):
+    """By which a catalog knows a model."""
+
+    host: str
+    """The provider's."""
+    model: str
+
+
+def best_price(
+    pricing: Pricing, names: Sequence[str], catalog: Callable[[CatalogName], Price | None]
+) -> Price | None:
+    """The price of a model: what the operator has written, else what a catalog says, else the default.
+
+    :param names: what the model may be called, the best first.
+    :param catalog: asked only where the pricing says so.
+    """
+    for name in names:
+        price = price_of(pricing, name)
+        if price is not None:
+            return price
+    if pricing.catalog is not None:
+        for name in names:
+            price = catalog(CatalogName(pricing.catalog, name))
+            if price is not None:
+                return price
+    return pricing.otherwise
 
 
 def cost_of(usage: TokenUsage, price: Price) -> float:

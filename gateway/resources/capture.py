@@ -21,7 +21,9 @@ from gateway.resources.shapes import (
 
 DEFAULT_BYTES = 65_536
 MOST_BYTES = 262_144
-"""Of one text: it is redacted between two requests of others."""
+
+MOST_STEPS = 5_000
+"""Of all own patterns: at worst RE2 goes through all of them for each byte, which takes half a second for 64 KiB."""
 
 
 @frozen
@@ -41,7 +43,8 @@ class Capture:
 def _findings(values: Values) -> Iterator[Finding]:
     if not (values["request"] or values["response"]) and not values.written - {*values.decoded}:
         yield Finding("", "keeps nothing: set request or response to true, or leave it out")
-    if reason := _why_not_compiled("|".join(f"(?:{each})" for each in values["redact"] or ())):
+    pattern = "|".join(f"(?:{each})" for each in values["redact"] or ())
+    if reason := _why_not_compiled(pattern) or _why_too_slow(pattern):
         yield Finding("redact", f"is too much in all ({reason})")
 
 
@@ -66,6 +69,11 @@ def _why_not_compiled(pattern: str) -> str | None:
     except re2.error as error:
         return error.args[0].decode(errors="replace") if error.args else "unknown reason"
     return None
+
+
+def _why_too_slow(pattern: str) -> str | None:
+    steps = re2.compile(pattern.encode(), _OPTIONS).programsize
+    return f"{steps} steps of RE2's, of at most {MOST_STEPS}" if steps > MOST_STEPS else None
 
 
 def _usable(pattern: str) -> str:

@@ -96,7 +96,10 @@ def _pricing_of(values: Values) -> Pricing:
     )
 
 
-_CURRENCY = Syntax("the name of a currency, such as USD or CNY", "[A-Za-z][A-Za-z0-9_-]{0,15}")
+_CURRENCY = Syntax(
+    "the name of a currency without blanks, such as USD or 元, at most 16 characters",
+    r"[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff]{1,16}",
+)
 _MODEL = Syntax("a model's name, or the beginning of one with a `*` behind it", r"[!-)+-~]{1,255}\*?|\*")
 
 _AMOUNT = DecimalNumber(1_000_000_000)
@@ -132,7 +135,7 @@ _PRICE = Record(
 
 PRICING = Record(
     (
-        Field("currency", Text(_CURRENCY), "USD unless written."),
+        Field("currency", Text(_CURRENCY), "A name of your choice; USD unless written."),
         Field(
             "models",
             MapOf(_MODEL, _PRICE),

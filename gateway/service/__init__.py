@@ -100,6 +100,8 @@ class GatewayService(Service):
         parts.page.stop()
         parts.pools.close()
         parts.sweep.stop()
+        if parts.redactor is not None:
+            yield parts.redactor.stop()
         for lines in parts.line_logs:
             lines.stop()
         yield parts.tracing.stop()

@@ -20,12 +20,15 @@ from gateway.serving.admin_access import AdminAccess
 from gateway.serving.admin_pages import AdminPages
 from gateway.serving.admin_refusals import AdminRefusals
 from gateway.serving.change_log import ChangeLog
+from gateway.serving.costs import Costs
 from gateway.serving.health_checks import HealthChecks
 from gateway.serving.held_bodies import HeldBodies
 from gateway.serving.inquiries import Inquiries
 from gateway.serving.outgoing import VIA_NAME
 from gateway.serving.page.live_page import LivePage
+from gateway.serving.page.work import Work
 from gateway.serving.reception import Reception
+from gateway.serving.redactor import Redactor
 from gateway.serving.status import Status, reload_result
 from gateway.serving.stopping import Departure
 from gateway.serving.surroundings import Surroundings
@@ -36,7 +39,6 @@ from gateway.snapshot.generations import Generation
 from gateway.snapshot.settings import GatewaySettings
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.capture_log import CaptureLog
-from gateway.telemetry.costs import Costs
 from gateway.telemetry.line_log import LineLog
 from gateway.telemetry.line_output import LineOutput
 from gateway.telemetry.metrics import Metrics
@@ -48,6 +50,7 @@ from gateway.telemetry.tracing import Tracing
 from gateway.telemetry.trouble_log import TroubleLog
 from gateway.watcher.folder import Folder
 from gateway.watcher.loading import LoadSettings
+from gateway.watcher.pacing import Pace
 from gateway.watcher.watching import Watcher
 from gateway.wire.connecting import Connector
 from gateway.wire.counts import HandshakeResult
@@ -75,7 +78,6 @@ class Parts:
         self._setup = setup
         self._limits = DownstreamLimits()
         self._change_log = ChangeLog(str(setup.conf), keeps_content=setup.capture_log is not None)
-        self._costs = Costs()
 
         self.current = CurrentSnapshot()
         self.status = Status()
@@ -96,7 +98,7 @@ class Parts:
         )
         self.pools = Pools(self.connector, self.sweep)
         self.access_lines = _line_log("access log", setup.access_log, reactor)
-        self.capture_lines = _line_log("capture log", setup.capture_log, reactor)
+        self.capture_lines = _line_log("capture log", setup.capture_log, reactor, are_safe=True)
         refusals = AdminRefusals(reactor, self.sweep.seconds)
         registry = CollectorRegistry()
         sources = Sources(
@@ -121,6 +123,11 @@ class Parts:
         # Not the reactor's: there names are looked up, and ten of them that nobody answers for hold all its threads.
         self.threads = ThreadPool(minthreads=0, maxthreads=THREADS, name="llmgateway")
         in_thread = partial(deferToThreadPool, reactor, self.threads)
+        self._costs = Costs(in_thread)
+        self.redactor: Redactor | None = None
+        """None where nothing is kept of what is asked and answered."""
+        if self.capture_lines is not None:
+            self.redactor = Redactor(CaptureLog(self.capture_lines, time), in_thread)
         settings = LoadSettings(
             environment=os.environ,
             labels=setup.labels,
@@ -138,7 +145,8 @@ class Parts:
             busy=lambda: self.metrics.in_flight > 0,
         )
         failures = RecentFailures(time)
-        self.page = LivePage(reactor, self.metrics, sources, self.status, failures, in_thread, time)
+        work = Work(reactor, in_thread)
+        self.page = LivePage(reactor, self.metrics, sources, self.status, failures, work, time)
         access = AdminAccess(setup.admin_token, self.sweep.seconds)
         pages = AdminPages(
             self.status, inquiries, registry, in_thread, self.page, access, refusals, setup.admin_hosts
@@ -150,7 +158,7 @@ class Parts:
             pools=self.pools,
             metrics=self.metrics,
             access_log=AccessLog(self.access_lines, time) if self.access_lines is not None else None,
-            capture_log=CaptureLog(self.capture_lines, time) if self.capture_lines is not None else None,
+            redactor=self.redactor,
             recent_failures=failures,
             sweep=self.sweep,
             costs=self._costs,
@@ -206,14 +214,15 @@ class Parts:
         self.health_checks.adopt(snapshot)
         self.contexts.keep(generation.tls)
         self.status.adopted(generation, now)
+        self.page.adopted()
         self.metrics.gen_ai.adopt(snapshot.settings.gen_ai)
         self.metrics.reloaded(reload_result(generation), self.status.tenants())
 
     def _told(self, generation: Generation) -> None:
         """In the watcher's thread: what else there is to be done with a new generation."""
         self._change_log.tell(generation, reload_result(generation))
-        if any(table.asks_catalog for table in generation.snapshot.tenants.values()):
-            self._costs.load_catalog()
+        names = {name for table in generation.snapshot.tenants.values() for name in table.catalog_names}
+        self._costs.learn(names, Pace(lambda: self.metrics.in_flight > 0))
 
     def _tls_files(self) -> list[TlsFilesReader]:
         """Of every listener that speaks TLS."""
@@ -240,8 +249,10 @@ class Parts:
         return counts
 
 
-def _line_log(noun: str, output: LineOutput | None, reactor: Any) -> LineLog | None:
-    return LineLog(noun, output, reactor) if output is not None else None
+def _line_log(
+    noun: str, output: LineOutput | None, reactor: Any, *, are_safe: bool = False
+) -> LineLog | None:
+    return LineLog(noun, output, reactor, are_safe=are_safe) if output is not None else None
 
 
 def _lines_dropped(lines: LineLog | OwnLines | None) -> int:

@@ -28,7 +28,11 @@ models      GET …/models, answered from the route
 refusals    a GatewayError -> an error body in the client's dialect
 settling    what is told of an exchange that has ended, and to whom
 spending    what its attempts have used and cost, each by itself
-capturing   what a tenant wants kept of its exchanges
+capturing   what a tenant wants kept of its exchanges, gathered
+redactor    has it redacted in a thread, and logged
+costs       what answers cost, by written prices or a catalog's
+price_catalog the border to the package that is one
+in_thread   how work is given to another thread
 spans       what a trace is told of an exchange and its attempts
 scrubbing   keeps our secrets out of what a provider says
 explaining  what the gateway would do with a request, without doing it
@@ -42,9 +46,13 @@ health_checks who is asked that, and when; breakers learn from it
 status      what the gateway says about itself
 change_log  what its log says of a change of the configuration
 stopping    how it leaves, step by step, and nobody's request is lost
-admin_pages /metrics /healthz /readyz /config to read, /explain /check to ask, / to look at
+admin_pages /metrics /healthz /readyz /config to read, / to look at
+admin_questions /explain and /check, to ask
+admin_sign_in the forms by which browsers are let in
 admin_answers what one request to it gets
+admin_requests what its head says
 admin_access who may see them
+admin_refusals who may not: counted, and slowed down
 local_names by which names they may be asked
 page        the live page
 admin       the port of their own that they are on

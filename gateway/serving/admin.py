@@ -17,10 +17,17 @@ from twisted.web import http
 from zope.interface import implementer
 
 from gateway.serving.admin_answers import Answer, Rest, sentence
-from gateway.serving.admin_pages import LONGEST_FORM, AdminPages, is_form
+from gateway.serving.admin_pages import AdminPages
+from gateway.serving.admin_requests import is_form
 
 QUESTION_BYTES = 16 * 1024 * 1024
 """Of one question: 10,000 routes are some 10 MB, with their files in base64."""
+
+FORM_BYTES = 256 * 1024
+"""Of the page's form: `twisted.web.http` looks through every form in the reactor's thread."""
+
+SIGN_IN_BYTES = 4096
+"""Of a form of whoever has not signed in: a token, written as forms do."""
 
 QUESTIONS_BYTES = 64 * 1024 * 1024
 """Of all questions that are being read or answered at a time."""
@@ -37,10 +44,10 @@ class AdminRequest(http.Request):
     def gotLength(self, length: int | None) -> None:
         """The head is whole.  Of bodies only those of forms are kept, and of questions of who may ask."""
         self._body = self.content = BytesIO()
-        self._longest = LONGEST_FORM if is_form(self) else 0
+        self._longest = SIGN_IN_BYTES if is_form(self) else 0
         """What is kept of the body at most, in bytes."""
         if self.channel.factory.pages.may_ask(self):
-            self._longest = QUESTION_BYTES
+            self._longest = FORM_BYTES if is_form(self) else QUESTION_BYTES
         self._too_large = False
 
     def handleContentChunk(self, data: bytes) -> None:

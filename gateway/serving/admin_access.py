@@ -82,6 +82,10 @@ class AdminAccess:
         """There is a token."""
         return self._token is not None
 
+    def admits(self, request: http.Request) -> bool:
+        """Tell whether this request is let in now: another moment it may not be, for who signed in has signed out."""
+        return self.refusal(request) is None
+
     def refusal(self, request: http.Request) -> Refusal | None:
         """Why this request is refused; None where it brings the token, or comes from a browser that has signed in."""
         if self._token is None:

@@ -52,9 +52,10 @@ def html(status: int, body: bytes, *headers: tuple[str, str]) -> Answer:
     return Answer(status, body, HTML, (*more, *headers))
 
 
-def to_index(cookie: str) -> Answer:
-    """Back to the page, with a cookie that is set or taken away."""
-    return sentence(http.SEE_OTHER, "See /", ("Location", "/"), ("Set-Cookie", cookie))
+def to_index(cookie: str | None = None) -> Answer:
+    """Back to the page, perhaps with a cookie that is set or taken away."""
+    cookies = [] if cookie is None else [("Set-Cookie", cookie)]
+    return sentence(http.SEE_OTHER, "See /", ("Location", "/"), *cookies)
 
 
 def json_text(value: object) -> bytes:

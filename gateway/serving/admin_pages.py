@@ -5,8 +5,9 @@ port listens on loopback unless told otherwise, and asks who is calling only whe
 shows no secret.  A web page that an operator happens to visit must not read it either: against DNS rebinding, where
 an attacker's name resolves to this address, the Host header must be an address, a name without a dot (no public name
 is one), a name under `.localhost`, or one that the operator has given.  Nor may it ask: a question is JSON by its
-Content-Type, which browsers send to another site only after a preflight request (Fetch §3.3), refused here.  What the
-page itself may load and ask is said by a Content-Security-Policy: files of this port, and nothing else.
+Content-Type, which browsers send to another site only after a preflight request (Fetch §3.3), refused here, or the
+page's own form, of which they say by `Origin` where it was filled in.  What the page itself may load and ask is said by
+a Content-Security-Policy: files of this port, and nothing else.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.web import http
 
 from gateway.serving.admin_access import AdminAccess
-from gateway.serving.admin_answers import EVENTS, JSON, TEXT, Answer, html, json_text, sentence, to_index
+from gateway.serving.admin_answers import EVENTS, JSON, Answer, html, json_text, sentence
+from gateway.serving.admin_questions import CHECK, EXPLAIN, AdminInquiries, AdminQuestions, RunInThread
 from gateway.serving.admin_refusals import AdminRefusals, Refusal
-from gateway.serving.explanation import Explanation
+from gateway.serving.admin_requests import accepts, accepts_gzip, is_form, is_json, is_of_another_site
+from gateway.serving.admin_sign_in import LOGIN, LOGOUT, SignIn
 from gateway.serving.local_names import host_name, is_local_name
-from gateway.serving.page.document import sign_in
 from gateway.serving.page.static_files import static_files
-from gateway.serving.questions import Question, question_of
-from gateway.serving.rehearsing import Proposal, Rehearsal, proposal_of
 from gateway.telemetry.exposition import Exposition
 
 INDEX = b"""llmgateway admin
@@ -45,10 +45,7 @@ NO_SUCH_PAGE = (
     "No such page: there are /, /metrics, /healthz, /readyz, /config, and with POST /explain and /check."
 )
 
-LONGEST_FORM = 4096
-"""Bytes: a token, written as forms do."""
-
-PUBLIC = frozenset({b"/metrics", b"/healthz", b"/readyz", b"/login"})
+PUBLIC = frozenset({b"/metrics", b"/healthz", b"/readyz", LOGIN})
 """What needs no token, beside the page's own files: they are the same everywhere."""
 
 
@@ -79,22 +76,11 @@ class AdminPage(Protocol):
     def is_full(self) -> bool:
         """So many look on that nobody else can."""
 
-    def follow(self, request: http.Request) -> None:
-        """Send this one everything from now on; its head is written already."""
+    def follow(self, request: http.Request, may_look: Callable[[], bool]) -> None:
+        """Send this one everything from now on; its head is written already.
 
-
-class AdminInquiries(Protocol):
-    """Answers what is asked with POST, in the reactor's thread."""
-
-    def explain(self, question: Question) -> Explanation:
-        """What would be done with this request now."""
-
-    def rehearse(self, proposal: Proposal) -> Callable[[], Rehearsal]:
-        """What would come of these files; the callable finds it out, in whatever thread."""
-
-
-RunInThread = Callable[[Callable[[], bytes]], "Deferred[bytes]"]
-"""Calls a function in another thread: `partial(deferToThreadPool, reactor, pool)`."""
+        :param may_look: tells whether it still may; once it may not, it is let go of.
+        """
 
 
 class AdminPages:
@@ -121,7 +107,6 @@ class AdminPages:
         :param host_names: what Host may say beside addresses and local names; lower case.
         """
         self._state = state
-        self._inquiries = inquiries
         self._registry = registry
         self._in_thread = in_thread
         self._page = page
@@ -129,10 +114,10 @@ class AdminPages:
         self._refusals = refusals
         self._static_files = static_files()
         self._host_names = frozenset(host_names)
-        # The impatient must not fill the thread pool, which name look-ups need too; nor may a rehearsal of
-        # seconds keep a scraper waiting.
+        self._sign_in = SignIn(access, refusals)
+        self._questions = AdminQuestions(inquiries, in_thread, refusals)
+        # The impatient must not fill the thread pool, which others need too.
         self._one_rendering = DeferredLock()
-        self._one_rehearsal = DeferredLock()
         self._pages: dict[bytes, Callable[[http.Request], Answer | Deferred[Answer]]] = {
             b"/": self._index,
             b"/events": self._events,
@@ -141,13 +126,6 @@ class AdminPages:
             b"/readyz": self._readyz,
             b"/config": self._config,
         }
-        self._questions: dict[bytes, Callable[[bytes, bool], Answer | Deferred[Answer]]] = {
-            b"/explain": self._explain,
-            b"/check": self._check,
-        }
-        self._forms: dict[bytes, Callable[[http.Request, bytes], Answer | Deferred[Answer]]] = {}
-        if access.is_asked_for:
-            self._forms = {b"/login": self._login, b"/logout": self._logout}
 
     def answer(self, request: http.Request, body: bytes | None) -> Answer | Deferred[Answer]:
         """Decide what this request gets.
@@ -162,13 +140,11 @@ class AdminPages:
         if request.path not in PUBLIC and static is None:
             refusal = self._access.refusal(request)
             if refusal is not None:
-                return self._refused(request, refusal)
-        form = self._forms.get(request.path)
-        if form is not None:
-            return self._filled_in(form, request, body)
-        question = self._questions.get(request.path)
-        if question is not None:
-            return self._asked(question, request, body)
+                return self._sign_in.refused(request, refusal)
+        if self._access.is_asked_for and request.path in (LOGIN, LOGOUT):
+            return self._sign_in.filled_in(request, body)
+        if request.path in (EXPLAIN, CHECK):
+            return self._questions.asked(request, body)
         page = self._pages.get(request.path)
         if page is None and static is None:
             return sentence(http.NOT_FOUND, NO_SUCH_PAGE)
@@ -181,8 +157,9 @@ class AdminPages:
         return page(request)
 
     def may_ask(self, request: http.Request) -> bool:
-        """Tell whether this head announces a question of somebody who may ask."""
-        return is_json(request) and self._access.refusal(request) is None
+        """Tell whether this head announces a question, or the page's form, of somebody who may ask."""
+        is_question = is_json(request) or (is_form(request) and not is_of_another_site(request))
+        return is_question and self._access.admits(request)
 
     def _host_is_ours(self, request: http.Request) -> bool:
         lines = request.requestHeaders.getRawHeaders(b"Host", [])
@@ -194,11 +171,9 @@ class AdminPages:
     # -- pages to read -------------------------------------------------------------------------------
 
     def _index(self, request: http.Request) -> Answer | Deferred[Answer]:
-        if not _accepts(request, b"text/html"):
+        if not accepts(request, b"text/html"):
             return Answer(http.OK, INDEX)
-        document = self._one_rendering.run(
-            partial(self._page.document, can_sign_out=self._access.is_asked_for)
-        )
+        document = self._page.document(can_sign_out=self._access.is_asked_for)
         return document.addCallback(lambda body: html(http.OK, body))
 
     def _events(self, request: http.Request) -> Answer:
@@ -206,7 +181,9 @@ class AdminPages:
             return sentence(http.SERVICE_UNAVAILABLE, "So many look on that nobody else can.")
         if request.method == b"HEAD":
             return Answer(http.OK, b"", EVENTS)
-        return Answer(http.OK, b"", EVENTS, goes_on=self._page.follow)
+        # Whoever signs out, or is signed out, follows no longer.
+        may_look = partial(self._access.admits, request)
+        return Answer(http.OK, b"", EVENTS, goes_on=partial(self._page.follow, may_look=may_look))
 
     def _healthz(self, request: http.Request) -> Answer:
         return sentence(http.OK, "ok")
@@ -214,7 +191,7 @@ class AdminPages:
     def _readyz(self, request: http.Request) -> Answer | Deferred[Answer]:
         refusal = self._access.refusal(request)
         if refusal is Refusal.WRONG:  # a token is not to be guessed at here either
-            return self._refused(request, refusal)
+            return self._sign_in.refused(request, refusal)
         ready, problems = self._state.ready()
         status = http.OK if ready else http.SERVICE_UNAVAILABLE
         # They repeat what stands in files.
@@ -232,8 +209,9 @@ class AdminPages:
     def _metrics(self, request: http.Request) -> Deferred[Answer]:
         exposition = Exposition(
             self._registry,
-            is_open_metrics=_accepts(request, b"application/openmetrics-text"),
+            is_open_metrics=accepts(request, b"application/openmetrics-text"),
             is_compressed=accepts_gzip(request),
+            names=[name.decode(errors="replace") for name in request.args.get(b"name[]", ())],
         )
         headers = (("Content-Encoding", "gzip"),) if exposition.is_compressed else ()
 
@@ -251,112 +229,3 @@ class AdminPages:
 
     def _render(self, render: Callable[[], bytes]) -> Deferred[bytes]:
         return self._one_rendering.run(self._in_thread, render)
-
-    # -- who may see them ----------------------------------------------------------------------------
-
-    def _refused(self, request: http.Request, refusal: Refusal) -> Answer | Deferred[Answer]:
-        challenge = ("WWW-Authenticate", 'Bearer realm="llmgateway admin"')
-        if refusal is Refusal.WRONG:
-            text = "This is not the admin token."
-            return self._refusals.guessed(request, sentence(http.UNAUTHORIZED, text, challenge))
-        self._refusals.count(refusal)
-        if request.path == b"/" and _accepts(request, b"text/html"):
-            return html(http.UNAUTHORIZED, sign_in(wrong=False).encode(), challenge)
-        text = "The admin token is wanted: Authorization: Bearer, or sign in at / with a browser."
-        return sentence(http.UNAUTHORIZED, text, challenge)
-
-    def _filled_in(
-        self,
-        form: Callable[[http.Request, bytes], Answer | Deferred[Answer]],
-        request: http.Request,
-        body: bytes | None,
-    ) -> Answer | Deferred[Answer]:
-        if request.method != b"POST":
-            return sentence(http.NOT_ALLOWED, "This is where a form goes.", ("Allow", "POST"))
-        origin = request.requestHeaders.getRawHeaders(b"Origin", [])
-        if (
-            origin
-            and origin[0].partition(b"://")[2] != request.requestHeaders.getRawHeaders(b"Host", [b""])[0]
-        ):
-            self._refusals.count(Refusal.STRANGE_ORIGIN)
-            return sentence(http.FORBIDDEN, "This form is filled in here, not at another site.")
-        if body is None:
-            return sentence(http.REQUEST_ENTITY_TOO_LARGE, "The form is too large.")
-        return form(request, body)
-
-    def _login(self, request: http.Request, form: bytes) -> Answer | Deferred[Answer]:
-        try:
-            cookie = self._access.sign_in(request, form)
-        except ValueError:
-            cookie = None
-        if cookie is None:
-            return self._refusals.guessed(request, html(http.FORBIDDEN, sign_in(wrong=True).encode()))
-        return to_index(cookie)
-
-    def _logout(self, request: http.Request, form: bytes) -> Answer:
-        return to_index(self._access.sign_out(request))
-
-    # -- questions -----------------------------------------------------------------------------------
-
-    def _asked(
-        self,
-        question: Callable[[bytes, bool], Answer | Deferred[Answer]],
-        request: http.Request,
-        body: bytes | None,
-    ) -> Answer | Deferred[Answer]:
-        if request.method != b"POST":
-            return sentence(http.NOT_ALLOWED, "This page is asked with POST.", ("Allow", "POST"))
-        if not is_json(request):
-            text = "A question is JSON, and says so: Content-Type: application/json"
-            return sentence(http.UNSUPPORTED_MEDIA_TYPE, text)
-        if body is None:
-            return sentence(http.REQUEST_ENTITY_TOO_LARGE, "The question is too large.")
-        try:
-            return question(body, _accepts(request, JSON.encode()))
-        except ValueError as error:
-            return sentence(http.BAD_REQUEST, str(error))
-
-    def _explain(self, body: bytes, as_json: bool) -> Answer:
-        explanation = self._inquiries.explain(question_of(body))
-        if as_json:
-            return Answer(http.OK, json_text(explanation), JSON)
-        return sentence(http.OK, explanation.text())
-
-    def _check(self, body: bytes, as_json: bool) -> Deferred[Answer]:
-        rehearse = self._inquiries.rehearse(proposal_of(body))
-
-        def rendered() -> bytes:
-            rehearsal = rehearse()
-            return json_text(rehearsal) if as_json else f"{rehearsal.text()}\n".encode()
-
-        rehearsing = self._one_rehearsal.run(self._in_thread, rendered)
-        return rehearsing.addCallback(lambda text: Answer(http.OK, text, JSON if as_json else TEXT))
-
-
-def is_json(request: http.Request) -> bool:
-    """Tell whether a request says that its body is JSON."""
-    return _content_type(request) == JSON.encode()
-
-
-def is_form(request: http.Request) -> bool:
-    """Tell whether a request says that its body is what a form holds."""
-    return _content_type(request) == b"application/x-www-form-urlencoded"
-
-
-def _content_type(request: http.Request) -> bytes:
-    lines = request.requestHeaders.getRawHeaders(b"Content-Type", [])
-    return lines[0].partition(b";")[0].strip().lower() if len(lines) == 1 else b""
-
-
-def _accepts(request: http.Request, content_type: bytes) -> bool:
-    return content_type in b",".join(request.requestHeaders.getRawHeaders(b"Accept", [])).lower()
-
-
-def accepts_gzip(request: http.Request) -> bool:
-    """Tell whether the answer may be compressed (RFC 9110 §12.5.3)."""
-    for line in request.requestHeaders.getRawHeaders(b"Accept-Encoding", []):
-        for each in line.lower().split(b","):
-            coding, _, weight = each.partition(b";")
-            if coding.strip() == b"gzip":
-                return weight.replace(b" ", b"").rstrip(b"0.") != b"q="
-    return False

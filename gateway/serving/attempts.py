@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from gateway.dialects.dialect import StreamSplice
 from gateway.errors import GatewayError
 from gateway.messages import Headers
@@ -12,6 +14,7 @@ from gateway.serving.effort import Effort
 from gateway.serving.faults import fault_of_unfinished, in_words
 from gateway.serving.outgoing import Original, outgoing_request
 from gateway.serving.provider_answer import ProviderAnswer
+from gateway.serving.scrubbing import shown_code
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.backends import Backend, ProviderKey
@@ -121,6 +124,8 @@ class Attempts:
         request = outgoing_request(original, backend, key, span)
         keeps_text = self._keeps_text and splice is None  # of a rest the client's text is known
         answer = ProviderAnswer(backend, original, keeps_text=keeps_text, splice=splice)
+        if backend.pricing is not None and backend.pricing.catalog is not None:
+            surroundings.costs.expect(backend.pricing.catalog, answer.sent_model)
         attempt = Attempt(surroundings, request, answer, observer, self._effort, self._upload)
         if self._awaited is backend:
             self._awaited = None  # it is counted already
@@ -160,6 +165,10 @@ class Attempts:
         attempt.conclude(verdict, now, in_words(failure, error))
         attempt.cancel()
         if failure.fault is Fault.STATUS and failure.status is not None:
+            backend = attempt.backend
+            self._surroundings.metrics.failed_with(backend.labels, failure.status)
+            if failure.code is not None:
+                self.tried[-1].code = shown_code(failure.code, backend.secrets) or UNSET
             keys = self._surroundings.live.keys
             keys.answered(attempt.key, failure.status, failure.code, failure.retry_after, now)
 

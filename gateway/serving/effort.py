@@ -26,13 +26,9 @@ class Effort:
             self.spent += now - self.since
         self.since = now
 
-    def pause(self, now: float) -> None:
-        """It has ended, and perhaps the exchange before."""
+    def pause(self, now: float) -> float:
+        """It has ended, and perhaps the exchange before: how much it was so far."""
         if self.since is not None:
             self.spent += now - self.since
             self.since = None
-
-    def end(self, now: float) -> float:
-        """The exchange has ended: how much it was."""
-        self.pause(now)
         return self.spent

@@ -150,7 +150,7 @@ class Exchange:
             route=route,
             operation=operation,
             passes_through=passes_through(operation, head),
-            capture=snapshot.tenants[route.tenant].capture if surroundings.capture_log is not None else None,
+            capture=snapshot.tenants[route.tenant].capture if surroundings.redactor is not None else None,
         )
 
     def _answer_models(self, route: RouteTable, operation: Operation) -> None:

@@ -11,11 +11,18 @@ from enum import Enum
 
 import msgspec
 
-from gateway.dialects.dialect import ANSWER_BYTES, AnswerFacts, ProviderError, StreamSplice, StreamWatcher
+from gateway.dialects.dialect import (
+    ANSWER_BYTES,
+    ANSWER_END_BYTES,
+    AnswerFacts,
+    ProviderError,
+    StreamSplice,
+    StreamWatcher,
+)
 from gateway.dialects.operations import Operation
 from gateway.dialects.sse import events_of
 from gateway.messages import Headers, ResponseHead
-from gateway.policy.estimating import estimated
+from gateway.policy.estimating import completed
 from gateway.serving.inflating import Inflating, is_readable
 from gateway.serving.outgoing import Original
 from gateway.serving.refusals import CLIENT_DIALECT, ERROR_SOURCE
@@ -131,7 +138,7 @@ class ProviderAnswer:
         self._held_bytes = 0
         """How much there was of it in all."""
         self._kept: list[bytes] | None = None
-        """A body that is JSON, to be read for its facts."""
+        """A body that is JSON, to be read for its facts; beyond `ANSWER_BYTES` only its two ends."""
         self._facts: AnswerFacts | None = None
         self._error: ProviderError | None = None
 
@@ -167,7 +174,8 @@ class ProviderAnswer:
             if self._kept is not None:
                 self._kept.append(body)
                 if self._held_bytes > ANSWER_BYTES:
-                    self._kept = None
+                    ends = b"".join(self._kept)
+                    self._kept = [ends[:ANSWER_END_BYTES], ends[-ANSWER_END_BYTES:]]
         if self.has_content:
             return
         if self.kind is _WHOLE:
@@ -306,17 +314,18 @@ class ProviderAnswer:
 
     def facts(self) -> AnswerFacts:
         """Model and usage, as far as the provider has told them; usage is estimated where it counts and has not."""
-        watcher = self.watcher
-        if watcher is not None:
-            facts = AnswerFacts(watcher.usage, watcher.answered_model, size=watcher.size)
-            return facts if facts.usage is not None else self._estimated(facts)
+        if self.watcher is not None:
+            return self._estimated(self.watcher.facts())
         if self._facts is None:
             if not self._kept and not (self.ended and self._kept is not None):
                 return _NO_FACTS
             assert self._kept is not None
-            kept = self._kept
-            facts = self.backend.dialect.read_answer(kept[0] if len(kept) == 1 else b"".join(kept))
-            self._facts = facts if facts.usage is not None else self._estimated(facts)
+            kept, dialect = self._kept, self.backend.dialect
+            if self._held_bytes <= ANSWER_BYTES:
+                facts = dialect.read_answer(kept[0] if len(kept) == 1 else b"".join(kept))
+            else:
+                facts = dialect.read_answer_ends(kept[0], kept[1], self._held_bytes)
+            self._facts = self._estimated(facts)
         return self._facts
 
     def billed(self) -> AnswerFacts:
@@ -332,13 +341,17 @@ class ProviderAnswer:
         return self._original.sent_model(self.backend)
 
     def _estimated(self, facts: AnswerFacts) -> AnswerFacts:
-        original = self._original
-        envelope = original.envelope
-        if envelope is None or original.operation not in _COUNTED or facts.error is not None:
+        """With what nobody has counted."""
+        told, original = facts.usage, self._original
+        if told is not None and told.input and told.output and not facts.uncounted:
+            return facts
+        envelope, operation = original.envelope, original.operation
+        if envelope is None or operation not in _COUNTED or facts.error is not None:
             return facts
         fields = envelope.fields
-        asked = [bytes(fields[name]) for name in _ASKED if name in fields]
-        return msgspec.structs.replace(facts, usage=estimated(asked, facts.size))
+        asked = (bytes(fields[name]) for name in _ASKED if name in fields)
+        size = 0 if operation is Operation.EMBEDDINGS else facts.size
+        return msgspec.structs.replace(facts, usage=completed(told, asked, size, uncounted=facts.uncounted))
 
     # -- as an error -------------------------------------------------------------------------------------
 

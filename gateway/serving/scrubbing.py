@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gateway.messages import Headers
@@ -61,6 +62,14 @@ def scrubbed(text: bytes, secrets: Sequence[bytes]) -> bytes:
 def repeats_secret(text: str, secrets: Sequence[bytes]) -> bool:
     """Tell whether a provider's word contains a secret; it may hold halves of letters."""
     return holds_secret([(b"", text.encode(errors="replace"))], secrets)
+
+
+_PLAIN_WORD = re.compile(r"[\w.:/-]{1,64}", re.ASCII)
+
+
+def shown_code(code: str, secrets: Sequence[bytes]) -> str:
+    """A provider's error code, as far as it can be shown: empty for what is no plain word, or repeats a secret."""
+    return code if _PLAIN_WORD.fullmatch(code) and not repeats_secret(code, secrets) else ""
 
 
 def holds_secret(headers: Headers, secrets: Sequence[bytes]) -> bool:

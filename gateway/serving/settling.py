@@ -20,6 +20,7 @@ from gateway.serving.spans import tell_exchange
 from gateway.serving.spending import Spending, cost_of, in_all, spendings_of
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.stable_names import SeriesLabels
+from gateway.telemetry.capture_log import CaptureRecord
 from gateway.telemetry.gen_ai_counts import asked
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.series import NO_ROUTE
@@ -109,7 +110,7 @@ def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, no
         499 if outcome is Outcome.CLIENT_LEFT else answer.status,
         outcome,
         now - exchange.started,
-        exchange.effort.end(now),
+        exchange.effort.pause(now),
         facts,
         pace,
         cost,
@@ -196,7 +197,20 @@ def _count_gen_ai(
 def _keep_content(
     exchange: Exchange, surroundings: Surroundings, captured: CapturedAnswer, settled: Settled
 ) -> None:
-    log, envelope = surroundings.capture_log, exchange.envelope
-    assert log is not None
+    redactor, envelope, labels = surroundings.redactor, exchange.envelope, settled.labels
+    assert redactor is not None
+    record = CaptureRecord(
+        request_id=exchange.request_id.decode(),
+        tenant=labels.tenant,
+        client=settled.client,
+        route=labels.route,
+        rule=labels.rule,
+        provider=labels.provider,
+        model=labels.model,
+        outcome=settled.outcome,
+        stream=exchange.answer.is_stream,
+        time=redactor.log.time(),
+    )
     asked_for = b"".join(exchange.chunks) if envelope is None else envelope.body
-    log.write(captured.record(settled.client, settled.labels, settled.outcome, asked_for, exchange.rule))
+    looked_for = captured.looked_for(exchange.head, surroundings.current.snapshot)
+    redactor.take(captured.gathered(record, asked_for, looked_for))

@@ -15,10 +15,10 @@ from gateway.messages import TokenUsage, sum_of
 from gateway.policy.retrying import Fault
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import CANCELLED
+from gateway.serving.costs import Costs
 from gateway.serving.provider_answer import ProviderAnswer
 from gateway.serving.pursuit import Pursuit
 from gateway.snapshot.backends import Backend
-from gateway.telemetry.costs import Costs
 from gateway.telemetry.discarded_counts import Discarded
 from gateway.telemetry.exchange_record import Tried, Used
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from gateway.live import Live
+from gateway.serving.costs import Costs
 from gateway.serving.held_bodies import HeldBodies
+from gateway.serving.redactor import Redactor
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.telemetry.access_log import AccessLog
-from gateway.telemetry.capture_log import CaptureLog
-from gateway.telemetry.costs import Costs
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_failures import RecentFailures
 from gateway.telemetry.traces import CurrentTracer
@@ -39,7 +39,7 @@ class Surroundings:
     """A random number from 0 to 1, 1 not included."""
     recent_failures: RecentFailures | None = None
     """None remembers none for the page."""
-    capture_log: CaptureLog | None = None
+    redactor: Redactor | None = None
     """None keeps nothing of what is asked and answered."""
     costs: Costs = field(factory=Costs)
     """What answers cost."""

@@ -19,6 +19,9 @@ backends    what a rule may choose: a provider, and what this rule gives it
 conditions  what a rule asks of a request: match blocks -> something that can be called
 stickiness  by what requests stick to a backend
 rule_headers  what a rule does to the heads that pass by it
+secrets     what must never reach a client, nor a log
+captures    what is kept of a tenant's exchanges
+prices      a provider's `pricing` -> what policy counts with
 retry_policies  a rule's `retries` -> what policy decides by
 health_checks  what a provider is asked, whatever clients ask
 context     what all tenants of one generation are compiled in

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import quote
+from collections.abc import Iterable
 
 from attrs import evolve, field, fields, frozen
 
@@ -20,18 +17,11 @@ from gateway.resources.provider_config import ApiKey, ProviderConfig
 from gateway.snapshot.destinations import Destinations
 from gateway.snapshot.prices import pricing_of
 from gateway.snapshot.rule_headers import HeaderEdit, RuleHeaders
+from gateway.snapshot.secrets import secrets_of_backend
 from gateway.snapshot.simulation import simulation_headers
 from gateway.snapshot.stable_names import BreakerName, ProviderName, SeriesLabels
 
 DEFAULT_PATH = "/v1/chat/completions"
-
-SHORTEST_HEADER_SECRET = 12
-"""Characters.  A configured header's value this long may be a credential, so it is kept from clients; shorter
-ones (`v2`, `2023-06-01`) stand in too many honest answers."""
-
-SHORTEST_SECRET = 8
-"""Characters.  A shorter key is a word that a local server wants to see (`x`, `EMPTY`): it guards nothing, and a
-content type may hold it."""
 
 
 @frozen(eq=False)
@@ -173,7 +163,7 @@ def backend_of(
         header_names=replaced,
         header_names_beside_json=replaced | {b"content-type"},
         head_lines=keys[0].head_lines,
-        secrets=_secrets(provider, config, rule_headers),
+        secrets=secrets_of_backend(provider, config, rule_headers),
         timeouts=timeouts,
         pool=PoolLimits(**provider.connection_pool),
         outlier=OutlierDetection(**provider.outlier_detection),
@@ -220,56 +210,6 @@ def _keys(
 def _authentication(dialect: Dialect, key: ApiKey | None) -> tuple[tuple[bytes, Secret], ...]:
     lines = dialect.authentication(key.key) if key is not None else ()
     return tuple((name, Secret(value.decode())) for name, value in lines)
-
-
-def _secrets(provider: LLMProvider, config: ProviderConfig, rule_headers: RuleHeaders) -> tuple[bytes, ...]:
-    """What must never reach a client: credentials, and everything that came from the environment or a file.
-
-    The longest first, so that none is half overwritten by another that it contains.
-    """
-    keys = (each.key for each in config.api_keys or ())
-    outside = (*provider.from_outside, *rule_headers.from_outside, *keys)
-    texts = {each.reveal() for each in outside if len(each.reveal()) >= SHORTEST_SECRET}
-    set_by_rule = (value for _, value in (*rule_headers.request.set, *rule_headers.request.added))
-    headers = (value.reveal() for value in (*(config.headers or {}).values(), *set_by_rule))
-    texts |= {value for value in headers if len(value) >= SHORTEST_HEADER_SECRET}
-    spellings = {spelling for text in texts for spelling in _spellings(text)}
-    return tuple(spelling.encode() for spelling in sorted(spellings, key=lambda each: (-len(each), each)))
-
-
-def _spellings(text: str) -> Iterator[str]:
-    """How a provider may repeat it: as it is, in a JSON string (RFC 8259 §7), in one within another, in a URL."""
-    yield text
-    if _UNESCAPED(text):  # an ordinary key
-        return
-    yield json.dumps(text)[1:-1]
-    for escapes in _ESCAPES:
-        once = text.translate(escapes)
-        yield once
-        yield once.replace("/", "\\/")
-        yield json.dumps(once)[1:-1]
-    for safe in _SAFE:
-        quoted = quote(text, safe=safe)
-        yield quoted
-        yield re.sub("%..", lambda code: code[0].lower(), quoted)
-
-
-_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
-
-
-def _escapes(letters: str = "", code: str = "") -> dict[int, str]:
-    """What JSON demands, and these letters by their numbers."""
-    demanded = {number: json.dumps(chr(number))[1:-1] for number in range(128)}
-    return demanded | {ord(each): code % ord(each) for each in letters}
-
-
-_ESCAPES = (
-    *(_escapes(), _escapes("<>&", "\\u%04x")),  # most, Go
-    *(_escapes("<>&='", "\\u%04x"), _escapes("\"&'+<>`", "\\u%04X")),  # Gson, .NET
-)
-
-_SAFE = ("", "/", "!'()*")
-"""Letters that stay in a URL as they are: in most, in a path, with JavaScript's encodeURIComponent (RFC 3986 §2.1)."""
 
 
 def _laid_over(default: ProviderConfig | None, specific: ProviderConfig | None) -> ProviderConfig:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from gateway.policy.redacting import Redaction
-from gateway.resources.tenant import Tenant
+from gateway.policy.redacting.known_secrets import KnownSecrets
+from gateway.policy.redacting.patterns import Redaction
+from gateway.resources.capture import Capture
 
 
 @frozen(eq=False)
@@ -19,11 +20,16 @@ class CaptureTable:
     share: float
     """Of the exchanges, 0 to 1."""
     redaction: Redaction
+    secrets: KnownSecrets
+    """Of the tenant, and of whose providers it uses."""
 
 
-def capture_of(document: Tenant | None) -> CaptureTable | None:
-    """What a tenant's document wants kept; None for nothing."""
-    capture = document.capture if document is not None else None
+def capture_of(capture: Capture | None, secrets: tuple[bytes, ...]) -> CaptureTable | None:
+    """What is kept; None for nothing.
+
+    :param capture: what the tenant's document wants.
+    :param secrets: as `secrets_of_tenant` has them.
+    """
     if capture is None or not capture.percent or not (capture.request or capture.response):
         return None
     return CaptureTable(
@@ -32,4 +38,5 @@ def capture_of(document: Tenant | None) -> CaptureTable | None:
         max_bytes=capture.max_bytes,
         share=capture.percent / 100,
         redaction=Redaction(capture.redact),
+        secrets=KnownSecrets(secrets),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -12,6 +13,7 @@ from gateway.resources.provider import LLMProvider
 from gateway.snapshot.clients import Claim
 from gateway.snapshot.destinations import DestinationKey
 from gateway.snapshot.exports import Contested
+from gateway.snapshot.secrets import credentials_of
 from gateway.snapshot.stable_names import BreakerName
 from gateway.snapshot.tables import TenantTable
 from gateway.snapshot.written import TenantResources
@@ -43,6 +45,13 @@ class CompiledTenant:
     foreign: Mapping[str, LLMProvider | Contested | None]
     """Others' providers by the hosts that it names, as far as it has none of its own."""
     upstream_timeouts: Mapping[str, float]
+
+    @cached_property
+    def credentials(self) -> frozenset[bytes]:
+        """The words by which its credentials are known in what others' clients say."""
+        foreign = (each for each in self.foreign.values() if isinstance(each, LLMProvider))
+        rules = (rule.headers for _, route in self.table.routes.items() for rule in route.rules)
+        return credentials_of((*self.resources.providers, *foreign), rules)
 
     @property
     def is_whole(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,8 @@ from gateway.snapshot.clients import ClientIndex
 from gateway.snapshot.compiled import CompiledTenant
 from gateway.snapshot.health_checks import HealthCheck
 from gateway.snapshot.hosts import HostTable
-from gateway.snapshot.settings import settings_of
+from gateway.snapshot.secrets import credentials_in
+from gateway.snapshot.settings import GatewaySettings, settings_of
 from gateway.snapshot.snapshot import Snapshot
 from gateway.snapshot.stable_names import BreakerName, ProviderName
 from gateway.snapshot.tables import TenantTable
@@ -54,6 +55,7 @@ def snapshot_of(
         anonymous = _changed(last.anonymous, tenants, running)
     else:
         anonymous = _anonymous(tenants, judgement, pace)
+    settings = settings_of(gateway)
     left_out = {claim.value for _, claim in judgement.left_out if claim.kind == "host"}
     return Snapshot(
         tenants=MappingProxyType({name: tenant.table for name, tenant in tenants.items()}),
@@ -64,12 +66,26 @@ def snapshot_of(
             for name, hosts in withheld.from_clients.items()
             if name in tenants
         },
-        settings=settings_of(gateway),
+        settings=settings,
         destinations=MappingProxyType(destinations),
         breaker_names=frozenset(breaker_names),
         health_checks=MappingProxyType(health_checks),
         clients=_clients(tuple(documents), judgement, tuple(missing), last, pace),
+        credentials=_credentials(tenants.values(), settings, pace),
     )
+
+
+def _credentials(
+    tenants: Collection[CompiledTenant], settings: GatewaySettings, pace: Callable[[], None]
+) -> frozenset[bytes]:
+    """Of all tenants and of the gateway itself, where somebody's exchanges are kept."""
+    if all(tenant.table.capture is None for tenant in tenants):
+        return frozenset()
+    found = set(credentials_in(settings.tracing.headers) if settings.tracing is not None else ())
+    for tenant in tenants:
+        found |= tenant.credentials
+        pace()
+    return frozenset(found)
 
 
 def _patterns(hosts: Iterable[str], answered: HostTable[Any]) -> HostTable[str]:

@@ -37,6 +37,8 @@ class Snapshot:
     """Of every provider that some tenant uses."""
     withheld_from: Mapping[str, HostTable[str]] = MappingProxyType({})
     """By tenant, such hosts of one that only its clients reach."""
+    credentials: frozenset[bytes] = field(default=frozenset(), repr=False)
+    """The words by which what any tenant sends as a credential is known; empty where nobody's exchanges are kept."""
     identity: object = field(factory=object)
     """Tells it from every other, for those who must not keep it from being let go."""
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from attrs import field, frozen
 
+from gateway.policy.pricing import CatalogName
 from gateway.policy.retrying import RetryPolicy
 from gateway.snapshot.backends import Backend
 from gateway.snapshot.captures import CaptureTable
@@ -118,16 +119,17 @@ class TenantTable:
     def _turns_keys(self) -> frozenset[TurnsKey]:
         return frozenset(rule.turns_key for _, route in self.routes.items() for rule in route.rules)
 
-    asks_catalog: bool = field(init=False, repr=False)
-    """Some of its prices are to be found in a catalog."""
+    catalog_names: frozenset[CatalogName] = field(init=False, repr=False)
+    """The models whose prices may be found in a catalog; with an empty model where only clients say which."""
 
-    @asks_catalog.default
-    def _asks_catalog(self) -> bool:
+    @catalog_names.default
+    def _catalog_names(self) -> frozenset[CatalogName]:
         rules = (rule for _, route in self.routes.items() for rule in route.rules)
-        return any(
-            backend.pricing is not None and backend.pricing.catalog is not None
+        return frozenset(
+            CatalogName(backend.pricing.catalog, backend.model or "")
             for rule in rules
-            for backend in (*rule.backends, *rule.fallback)
+            for backend in rule.every_backend
+            if backend.pricing is not None and backend.pricing.catalog is not None
         )
 
     @property

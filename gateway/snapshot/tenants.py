@@ -13,7 +13,7 @@ from gateway.resources.problems import Places, Problem, Report
 from gateway.resources.provider import LLMProvider
 from gateway.resources.route import LLMRoute, Rule
 from gateway.snapshot.backends import Backend, backend_of
-from gateway.snapshot.captures import capture_of
+from gateway.snapshot.captures import CaptureTable, capture_of
 from gateway.snapshot.clients import Claim, claims_of, known_clients
 from gateway.snapshot.compiled import CompiledTenant, PlacedClaim
 from gateway.snapshot.conditions import match_of
@@ -25,6 +25,7 @@ from gateway.snapshot.hosts import HostTable
 from gateway.snapshot.lost_references import why_lost
 from gateway.snapshot.retry_policies import retry_policy_of
 from gateway.snapshot.rule_headers import RuleHeaders, rule_headers_of
+from gateway.snapshot.secrets import secrets_of_tenant
 from gateway.snapshot.stable_names import ProviderName
 from gateway.snapshot.stickiness import stickiness_of
 from gateway.snapshot.tables import Mirror, RouteTable, RuleTable, TenantTable
@@ -120,7 +121,7 @@ class _TenantCompiler:
                 routes=HostTable((route.host, route) for route in routes),
                 clients=known_clients(self._resources.document),
                 health_checks=MappingProxyType(dict(self._health_checks())),
-                capture=capture_of(self._resources.document),
+                capture=self._capture(routes),
             ),
             problems=self._report.sorted(),
             claims=tuple(self._claims(implicit)),
@@ -137,6 +138,14 @@ class _TenantCompiler:
             foreign=self._foreign,
             upstream_timeouts=self._context.upstream_timeouts,
         )
+
+    def _capture(self, routes: Iterable[RouteTable]) -> CaptureTable | None:
+        document = self._resources.document
+        if document is None or document.capture is None:
+            return None
+        foreign = (each for each in self._foreign.values() if isinstance(each, LLMProvider))
+        rules = (rule.headers for route in routes for rule in route.rules)
+        return capture_of(document.capture, secrets_of_tenant((*self._own.values(), *foreign), rules))
 
     def _answered(self) -> dict[str, LLMProvider]:
         """A provider answers on its own host for its owner; those of the root namespace for the default tenant."""

@@ -27,7 +27,7 @@ class Used(msgspec.Struct, frozen=True, gc=False):
 
 
 class Tried(msgspec.Struct, gc=False):
-    """One attempt, or a backend that was passed over.  No text in it is a client's or a provider's."""
+    """One attempt, or a backend that was passed over.  No text in it is a client's."""
 
     provider: str
     key: str
@@ -42,6 +42,9 @@ class Tried(msgspec.Struct, gc=False):
     """How many seconds after the first one it was begun; None where it never was."""
     usage: Used | msgspec.UnsetType = msgspec.UNSET
     """Only where there was more than one, or nobody got its answer; and where something is known of it."""
+    code: str | msgspec.UnsetType = msgspec.UNSET
+    """OpenAI's code for the provider's error, else the provider's own, if that is a plain word; only where there is
+    one."""
 
 
 class ExchangeNames(msgspec.Struct, eq=False, gc=False):

@@ -7,7 +7,7 @@ lines: with ten thousand of them that took half a minute and most of a gigabyte,
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry
@@ -28,17 +28,25 @@ _GZIP = 16 + zlib.MAX_WBITS
 """What makes zlib write gzip (RFC 1952)."""
 
 _FASTEST = 1
-"""Of zlib's levels: the lines are so alike that it makes a twentieth of them."""
+"""Of zlib's levels: the lines are so alike that it leaves a twentieth of them."""
 
 
 class Exposition:
     """Everything that a registry shows, at the time at which each piece of it is made."""
 
-    def __init__(self, registry: CollectorRegistry, *, is_open_metrics: bool, is_compressed: bool) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        is_open_metrics: bool = False,
+        is_compressed: bool = False,
+        names: Collection[str] = (),
+    ) -> None:
         """Begin.
 
         :param is_open_metrics: write OpenMetrics.
         :param is_compressed: with gzip.
+        :param names: the metrics that are wanted, as they stand in queries; empty for all.
         """
         self.content_type = (
             open_metrics.CONTENT_TYPE_LATEST if is_open_metrics else plain_text.CONTENT_TYPE_PLAIN_0_0_4
@@ -46,7 +54,7 @@ class Exposition:
         self.is_compressed = is_compressed
         self.is_over = False
         """The last piece has been made."""
-        self._texts = _texts(registry, is_open_metrics)
+        self._texts = _texts(registry, is_open_metrics, names)
         self._compressor = zlib.compressobj(_FASTEST, zlib.DEFLATED, _GZIP) if is_compressed else None
 
     def more(self) -> bytes:
@@ -66,8 +74,10 @@ class Exposition:
         return compressed + self._compressor.flush() if self.is_over else compressed
 
 
-def _texts(registry: CollectorRegistry, is_open_metrics: bool) -> Iterator[str]:
+def _texts(registry: CollectorRegistry, is_open_metrics: bool, names: Collection[str]) -> Iterator[str]:
     for metric in registry.collect():
+        if names and _name(metric) not in names:
+            continue
         if isinstance(metric, Shown):
             yield _head(metric, is_open_metrics)
             yield from _rows(metric)
@@ -75,6 +85,13 @@ def _texts(registry: CollectorRegistry, is_open_metrics: bool) -> Iterator[str]:
             yield _foreign(metric, is_open_metrics)
     if is_open_metrics:
         yield _END
+
+
+def _name(metric: Metric) -> str:
+    """As it stands in queries."""
+    if isinstance(metric, Shown):
+        return metric.family.name
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
 
 
 class _Alone(CollectorRegistry):

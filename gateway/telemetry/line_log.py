@@ -36,16 +36,20 @@ class LineLog:
 
     _log = Logger()
 
-    def __init__(self, noun: str, output: LineOutput, reactor: IReactorTime) -> None:
+    def __init__(
+        self, noun: str, output: LineOutput, reactor: IReactorTime, *, are_safe: bool = False
+    ) -> None:
         """Make a log on an open output.
 
         :param noun: what operators call it: "access log".
+        :param are_safe: no terminal acts upon its lines as they come.
         """
         self.lines_dropped = 0
         """How many lines could not be written since the start."""
         self._noun = noun
         self._output = output
         self._reactor = reactor
+        self._are_safe = are_safe
         self._rest = b""
         """What the output did not take; it may begin within a line."""
         self._waiting: list[bytes] = []
@@ -75,6 +79,10 @@ class LineLog:
         elif self._flush_call is None:
             self._flush_call = self._reactor.callLater(FLUSH_SECONDS, self._flush_time)
 
+    def lose(self, reason: str) -> None:
+        """Count a line that there will not be, for this reason."""
+        self._dropped(1, reason)
+
     def _flush_time(self) -> None:
         self._flush_call = None
         self.flush()
@@ -88,7 +96,8 @@ class LineLog:
         if self._waiting:
             self._waiting.append(b"")
             # All lines at once, which costs less than looking at each.
-            data += safe_json(b"\n".join(self._waiting))
+            lines = b"\n".join(self._waiting)
+            data += lines if self._are_safe else safe_json(lines)
             self._waiting.clear()
         if not data:
             return

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from gateway import __version__
 from gateway.snapshot.stable_names import ProviderName, SeriesLabels
 from gateway.telemetry import families
-from gateway.telemetry.attempt_counts import AttemptCounts
+from gateway.telemetry.attempt_counts import AttemptCounts, BackendCounts
 from gateway.telemetry.discarded_counts import DiscardedCounts
 from gateway.telemetry.family import Shown
 from gateway.telemetry.gen_ai_counts import GenAiCounts
@@ -51,6 +51,9 @@ class Metrics:
         self.attempted = self._attempts.add
         """Counts an attempt that has ended, or a backend that was passed over, by its labels and its outcome: `ok`,
         `cancelled`, or a fault of `policy/retrying.py`."""
+        self._statuses: BackendCounts[int] = BackendCounts()
+        self.failed_with = self._statuses.add
+        """Counts the status of an attempt that has failed with one, by its labels."""
         self._retries = AttemptCounts(families.RETRIES)
         self._fallbacks = AttemptCounts(families.FALLBACKS)
         self._hedges = AttemptCounts(families.HEDGES)
@@ -73,11 +76,11 @@ class Metrics:
 
     def retried(self, labels: SeriesLabels) -> None:
         """Count a backend that is asked once more."""
-        self._retries.add(labels)
+        self._retries.add(labels, "")
 
     def fell_back(self, labels: SeriesLabels) -> None:
         """Count a backend that is asked because another one has not answered."""
-        self._fallbacks.add(labels)
+        self._fallbacks.add(labels, "")
 
     def hedged(self, labels: SeriesLabels, *, won: bool) -> None:
         """Count a second attempt that was made beside a slow one; these are its labels."""
@@ -114,6 +117,10 @@ class Metrics:
     def attempted_backends(self) -> list[SeriesLabels]:
         """At which backends there were attempts.  May be asked in any thread."""
         return self._attempts.backends()
+
+    def attempt_statuses(self, labels: SeriesLabels) -> dict[int, int]:
+        """How many attempts at one backend have failed with which status.  May be asked in any thread."""
+        return self._statuses.of(labels)
 
     # -- a scrape ------------------------------------------------------------------------------------
 
@@ -158,6 +165,7 @@ class Metrics:
         self._discarded.forget_removed(names, now)
         for counts in self._attempt_counts:
             counts.forget_removed(names, now)
+        self._statuses.forget_removed(names, now)
         self.gen_ai.forget_removed(names, now)
         self._lingering_checks.forget(self._health_checks, lambda key: (key[0], key[1]) in providers, now)
         self._lingering_pools.forget(self._sources.pools, providers.__contains__, now)

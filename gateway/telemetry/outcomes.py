@@ -1,4 +1,7 @@
-"""How an exchange ended, and how a health check did: closed vocabularies for metrics and the access log."""
+"""How an exchange ended, and how a health check did: closed vocabularies for metrics and the access log.
+
+Here is also what counts as failed, for all who say so: the live page, the alerts and the dashboard.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,22 @@ class Outcome(StrEnum):
     """The gateway could not serve: not ready, draining, overloaded, or a fault of its own."""
     ANSWER_CUT = "answer_cut"
     """The answer had begun and ended before it was whole; the code is the one that the client saw."""
+
+
+CLIENTS_DOING = frozenset({Outcome.CLIENT_ERROR, Outcome.CLIENT_LEFT})
+"""Outcomes that nobody but the client can change."""
+
+BLAMES_REQUEST = frozenset({400, 404, 413, 422})
+"""Statuses with which a provider blames the request.  Not 401, 403 and 429: the keys are the gateway's."""
+
+
+def has_failed(code: int, outcome: str) -> bool:
+    """Tell whether an exchange that ended like this was not answered rightly, and not by the client's doing.
+
+    :param code: the status that the client saw.
+    :param outcome: the value of an `Outcome`.
+    """
+    return outcome != Outcome.OK and outcome not in CLIENTS_DOING and code not in BLAMES_REQUEST
 
 
 class CheckResult(StrEnum):

@@ -53,10 +53,9 @@ class Histogram:
 
     def buckets(self) -> Buckets:
         """All that was counted so far; may be asked in any thread."""
-        while True:
-            total, numbers = self._sum, self._numbers[:]
-            if total is self._sum:  # else one was added meanwhile, which is in one of them only
-                return Buckets(self.bounds, list(accumulate(numbers)), total)
+        # Nothing is called in between, here or in `add`, so that no other thread runs: each size is in both or in none.
+        numbers, total = self._numbers[:], self._sum
+        return Buckets(self.bounds, list(accumulate(numbers)), total)
 
 
 class HandshakeResult(StrEnum):

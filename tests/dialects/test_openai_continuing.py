@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from gateway.dialects.dialect import Dialect
 from gateway.dialects.envelope import open_body
 from gateway.dialects.openai import OpenAI
-from gateway.dialects.openai_continuing import with_content, with_id, with_usage_of_all, with_whole_letters
+from gateway.dialects.openai_continuing import readable, with_content, with_id, with_usage_of_all
 from gateway.dialects.openai_events import read_event
 from gateway.dialects.sse import events_of
 from gateway.messages import TokenUsage
@@ -172,7 +172,7 @@ def test_an_event_with_half_a_letter_can_be_changed() -> None:
     assert data(events_of(given)[0])["id"] == "first"
     assert read_event(events_of(given)[0]).content == "a\ud83e"
     whole = words("🦊")
-    assert with_whole_letters(whole) is whole
+    assert readable(whole) is whole
 
 
 def test_usage_is_summed_and_flagged() -> None:
@@ -187,6 +187,24 @@ def test_usage_is_summed_and_flagged() -> None:
         "completion_tokens": None,
         "prompt_tokens_details": {"cached_tokens": 3},
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "summed"), [("10.0", 11), ("1e999", None), ("1" + "0" * 5000, None), ('"ten"', "ten")]
+)
+def test_usage_is_summed_as_far_as_it_is_numbers(number: str, summed: object) -> None:
+    odd = b'data: {"choices":[],"usage":{"prompt_tokens":%b,"completion_tokens":1}}\n\n' % number.encode()
+    usage = data(with_usage_of_all(odd, [TokenUsage(1, 2)]))["usage"]
+    assert usage == {"prompt_tokens": summed, "completion_tokens": 3}
+
+
+def test_an_event_with_what_json_does_not_know_can_be_changed() -> None:
+    odd = words("lo").replace(b"}\n\n", b',"x":[NaN,-Infinity,1e999]}\n\n')
+    given, splice = spliced(odd + STOP + DONE, Dropping(""))
+    assert not splice.disagreed
+    first = data(events_of(given)[0])
+    assert (first["id"], first["x"]) == ("first", [None, None, None])
+    assert read_event(events_of(given)[0]).content == "lo"
 
 
 # -- one stream of two answers -------------------------------------------------------------------------

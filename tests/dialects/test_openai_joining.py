@@ -78,6 +78,11 @@ def test_completions_and_responses() -> None:
     assert joined(responses) == {"choices": [{"index": 0, "message": {"content": "Hello"}}]}
 
 
+def test_what_json_does_not_know_hides_no_word() -> None:
+    odd = events(delta(content="Hel")).replace(b"}\n\n", b',"x":[NaN,1e999]}\n\n')
+    assert joined(odd)["choices"][0]["message"] == {"content": "Hel"}
+
+
 def test_an_error_at_the_end() -> None:
     said = joined(events(delta(content="Hel"), {"error": {"message": "it broke"}}))
     assert said["error"] == {"message": "it broke"}

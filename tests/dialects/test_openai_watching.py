@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from itertools import pairwise
@@ -124,6 +126,125 @@ def test_a_count_that_is_not_repeated_stays() -> None:
     assert watcher.usage == TokenUsage(9, 5, cached_input=4)
 
 
+def told(made: int, **more: object) -> str:
+    return json.dumps({"prompt_tokens": 9, "completion_tokens": made, **more})
+
+
+def of_choice(index: int, text: str, usage: str, reason: str = "null", more: str = "") -> bytes:
+    content = f'{{"content":{json.dumps(text)}}}' if text else "{}"
+    return chunk(f'[{{"index":{index},"delta":{content},"finish_reason":{reason}{more}}}]', usage)
+
+
+@pytest.mark.parametrize(
+    ("events", "usage"),
+    [
+        ([delta("w " * made, told(made)) for made in (20, 15, 18)], TokenUsage(9, 53)),
+        ([delta("a", told(1)), delta("b", told(1)), delta("c", told(2))], TokenUsage(9, 2)),
+        ([delta("a", told(1)), delta("b", told(1)), delta("c", told(1)), USAGE_CHUNK], TokenUsage(9, 12)),
+        (
+            [delta("a", told(1)), delta("b"), of_choice(0, "", '{"completion_tokens":42}', '"stop"')],
+            TokenUsage(9, 42),
+        ),
+        (
+            [of_choice(index, "w ", told(made)) for made in range(1, 11) for index in (0, 1)],
+            TokenUsage(9, 20),
+        ),
+        (
+            [
+                of_choice(index, "", "null", '"stop"', f',"usage":{told(made)}')
+                for index, made in ((0, 5), (1, 7))
+            ],
+            TokenUsage(9, 12),
+        ),
+        (
+            [delta("w ", told(1, completion_tokens_details={"reasoning_tokens": 1}))] * 10,
+            TokenUsage(9, 10, reasoning=10),
+        ),
+        (
+            [delta("w ", told(1, prompt_tokens_details={"cached_tokens": 4}))] * 10,
+            TokenUsage(9, 10, cached_input=4),
+        ),
+        ([delta("word"), chunk("[]", "{}"), chunk("[]", told(0, prompt_tokens=0))], None),
+        ([delta("word"), chunk("[]", told(10**30, prompt_tokens=10**400))], None),
+    ],
+    ids=range(10),
+)
+def test_how_its_counts_add_up_in_any_chunks(events: list[bytes], usage: TokenUsage | None) -> None:
+    stream = b"".join(events)
+    for pieces in (events, [stream], [stream[at : at + 7] for at in range(0, len(stream), 7)]):
+        watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+        watched(watcher, pieces)
+        assert watcher.usage == usage
+        assert watcher.facts().usage == usage
+
+
+@pytest.mark.parametrize(
+    ("events", "uncounted"),
+    [
+        ([], False),
+        ([delta("a")], False),
+        ([delta("a"), USAGE_CHUNK], False),
+        ([delta("a", told(1))], False),
+        ([delta("a", told(1)), chunk('[{"index":0,"delta":{},"finish_reason":"stop"}]'), DONE], False),
+        ([delta("a", told(1)), delta("b"), USAGE_CHUNK], False),
+        ([delta("a", told(1)), delta("b")], True),
+        ([delta("", told(0)), delta("b")], True),
+        ([delta("a", told(1)), delta("b", told(0))], True),
+        ([delta("a"), USAGE_CHUNK, delta("b")], True),
+        ([delta("a", told(1)), *[delta("b")] * 5], True),
+    ],
+)
+def test_it_knows_whether_its_counts_are_of_all_that_came(events: list[bytes], uncounted: bool) -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    watched(watcher, events)
+    facts = watcher.facts()
+    assert facts.uncounted is uncounted
+    assert facts.size == sum(event.count(b'"a"') + event.count(b'"b"') for event in events)
+
+
+@given(
+    st.lists(
+        st.builds(
+            of_choice,
+            st.sampled_from([0, 1]),
+            st.sampled_from(["", "a", "word "]),
+            st.sampled_from(
+                ["null", "{}", "[1]", '"x"', told(3), told(1), told(-1), told(10**400), '{"a":1e999}']
+            ),
+        )
+        | st.sampled_from([USAGE_CHUNK, MALFORMED, DONE]),
+        max_size=12,
+    ),
+    st.lists(st.integers(0, 2500), max_size=12),
+)
+def test_whatever_is_counted_is_counted_alike_at_any_splits(events: list[bytes], places: list[int]) -> None:
+    event_by_event = DIALECT.stream_watcher(keep_usage_chunk=False)
+    watched(event_by_event, events)
+    _, watcher = watch(b"".join(events), places)
+    assert watcher.facts() == event_by_event.facts()
+
+
+def said_number(member: str) -> bytes:
+    return b'data: {"choices":[{"index":0,"delta":{"content":"b"}}],%b}\n\n' % member.encode()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        said_number('"x":1e999'),
+        said_number('"x":NaN'),
+        said_number('"logprobs":{"a":[-Infinity]}'),
+        said_number(f'"x":1{"0" * 5000}'),
+        said_number('"usage":{"prompt_tokens":1e999}'),
+    ],
+    ids=range(5),
+)
+def test_an_event_with_a_number_that_nobody_can_hold_loses_no_word(event: bytes) -> None:
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False, keep_text=True)
+    assert watched(watcher, [delta("a"), event, delta("c")]) == delta("a") + event + delta("c")
+    assert (watcher.text, watcher.size, watcher.malformed) == ("abc", 3, 0)
+
+
 def test_how_long_the_answer_is() -> None:
     def piece(**said: object) -> bytes:
         return chunk(json.dumps([{"index": 0, "delta": said}], ensure_ascii=False))
@@ -167,7 +288,7 @@ def test_the_last_usage_counts() -> None:
         chunk("[]"),
         chunk("[]", None),
         chunk("[]", "{}"),
-        chunk("[]", '{"prompt_tokens":"9"}'),
+        chunk("[]", '{"prompt_tokens":"many"}'),
         chunk("null", COUNTS),
         b'data: {"usage":' + COUNTS.encode() + b"}\n\n",
         b'data: {"error":{"message":"overloaded","code":null}}\n\n',
@@ -600,6 +721,26 @@ def test_of_one_too_large_to_be_held_every_so_many_bytes_are_content() -> None:
         watcher.feed(b"data: " + b"x" * (EVENT_BYTES // 8))
         grown.append(watcher.contents)
     assert grown == [0] * 7 + [1] * 8 + [2] * 8 + [3] * 8 + [4] * 8 + [5]
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("w" * 1_500_000, True),
+        ("word " * 300_000, True),
+        ("网关" * 250_000, True),
+        (base64.b64encode(hashlib.sha512(b"x").digest() * 20_000).decode(), False),
+    ],
+    ids=range(4),
+)
+def test_how_long_an_event_is_that_is_too_large_to_be_held(text: str, counts: bool) -> None:
+    event = said(text)
+    watcher = DIALECT.stream_watcher(keep_usage_chunk=False)
+    watched(watcher, [event[at : at + 65536] for at in range(0, len(event), 65536)])
+    if counts:
+        assert watcher.size == len(event)
+    else:
+        assert watcher.size < len(event) // 10
 
 
 def test_an_event_too_large_to_read_cannot_be_continued() -> None:

@@ -20,6 +20,7 @@ class DroppingFilter(EventFilter):
         self.everything_matters = everything_matters
         self.seen: list[bytes] = []
         self.passed_unwatched = 0
+        self.unwatched_bytes = 0
 
     def skims(self, events: bytes) -> bool:
         return not self.everything_matters and b"drop" not in events
@@ -34,6 +35,9 @@ class DroppingFilter(EventFilter):
 
     def oversized(self) -> None:
         self.passed_unwatched += 1
+
+    def unwatched(self, piece: bytes) -> None:
+        self.unwatched_bytes += len(piece)
 
 
 def lines_of(stream: bytes) -> Iterator[bytes]:
@@ -259,6 +263,17 @@ def test_it_tells_when_the_beginning_of_an_event_went_out() -> None:
         events.feed(piece)
         within.append(events.within_event)
     assert within == [False, True, False]
+
+
+@pytest.mark.parametrize("piece_bytes", [1000, EVENT_BYTES // 3, 3 * EVENT_BYTES])
+def test_it_shows_every_piece_of_an_event_that_is_too_large(piece_bytes: int) -> None:
+    events = DroppingFilter()
+    huge = b"data: " + b"x" * (2 * EVENT_BYTES) + b"\n\n"
+    stream = b"data: a\n\n" + huge + b"data: b\n\n"
+    pieces = [stream[at : at + piece_bytes] for at in range(0, len(stream), piece_bytes)]
+    assert b"".join(fed(events, pieces)) == stream
+    # An event that comes in one piece is as good as one that was never held.
+    assert events.unwatched_bytes == (len(huge) if len(pieces) > 1 else 0)
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.messages import TokenUsage
-from gateway.policy.estimating import estimated
+from gateway.policy.estimating import completed
 
 
 @pytest.mark.parametrize(
@@ -23,26 +23,57 @@ from gateway.policy.estimating import estimated
     ],
 )
 def test_four_bytes_are_a_token(asked: list[bytes], answered: int, usage: tuple[int, int]) -> None:
-    assert estimated(asked, answered) == TokenUsage(*usage, estimated=True)
+    assert completed(None, asked, answered) == TokenUsage(*usage, estimated=True)
 
 
 def test_escapes_are_counted_as_what_they_stand_for() -> None:
     text = "网关是什么" * 20
     plain = json.dumps(text, ensure_ascii=False).encode()
-    assert estimated([json.dumps(text).encode()], 0) == estimated([plain], 0)
+    assert completed(None, [json.dumps(text).encode()], 0) == completed(None, [plain], 0)
 
 
 @pytest.mark.parametrize("before", ["data:image/png;base64,", ""])
 def test_a_picture_is_not_counted_by_its_bytes(before: str) -> None:
     picture = before + base64.b64encode(bytes(range(256)) * 4000).decode()
     url = {"type": "image_url", "image_url": {"url": picture}}
-    told = estimated([json.dumps([{"role": "user", "content": [url]}]).encode()], 0)
+    told = completed(None, [json.dumps([{"role": "user", "content": [url]}]).encode()], 0)
     assert 1000 < told.input < 1100
+
+
+ASKED = b"x" * 40
+"""Ten tokens."""
+
+
+@pytest.mark.parametrize(
+    ("told", "answered", "uncounted", "usage"),
+    [
+        (TokenUsage(7, 5, 4, 3), 400, False, TokenUsage(7, 5, 4, 3)),
+        (None, 400, False, TokenUsage(10, 100, estimated=True)),
+        (None, 400, True, TokenUsage(10, 100, estimated=True)),
+        # A half that was not told.
+        (TokenUsage(0, 0), 400, False, TokenUsage(10, 100, estimated=True)),
+        (TokenUsage(7, 0, 4), 400, False, TokenUsage(7, 100, 4, estimated=True)),
+        (TokenUsage(0, 5, 0, 3), 400, False, TokenUsage(10, 5, 0, 3, estimated=True)),
+        # Nothing was made, as by embeddings.
+        (TokenUsage(7, 0), 0, False, TokenUsage(7, 0)),
+        # More came behind the last count.
+        (TokenUsage(7, 1, 4, 1), 400, True, TokenUsage(7, 100, 4, 1, estimated=True)),
+        (TokenUsage(7, 500), 400, True, TokenUsage(7, 500, estimated=True)),
+    ],
+)
+def test_what_was_not_told_is_added_and_flagged(
+    told: TokenUsage | None, answered: int, uncounted: bool, usage: TokenUsage
+) -> None:
+    assert completed(told, [ASKED], answered, uncounted=uncounted) == usage
+
+
+def test_what_was_asked_is_not_looked_at_where_it_was_counted() -> None:
+    assert completed(TokenUsage(7, 0), (1 // 0 for _ in "x"), 8) == TokenUsage(7, 2, estimated=True)  # type: ignore[misc]
 
 
 @given(st.binary(max_size=2000), st.integers(0, 10**9))
 def test_whatever_it_is_it_is_counted(asked: bytes, answered: int) -> None:
-    told = estimated([asked], answered)
+    told = completed(None, [asked], answered)
     assert told.estimated
     assert 0 <= told.input <= len(asked) + 1000 * (asked.count(b'"') // 2)
     assert (told.output > 0) == (answered > 0)

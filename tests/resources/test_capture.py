@@ -54,4 +54,9 @@ def test_what_is_wrong(written: str, words: str) -> None:
 def test_patterns_that_are_too_much_together() -> None:
     many = ", ".join(f"'[^{chr(0x4E00 + number)}]{{1000}}'" for number in range(50))
     (problem,) = spec_problems("Tenant", f"capture: {{request: true, redact: [{many}]}}")
-    assert "is too much in all" in problem
+    assert "is too much in all (pattern too large" in problem
+
+
+def test_patterns_that_take_too_long() -> None:
+    (problem,) = spec_problems("Tenant", "capture: {request: true, redact: ['a.{900}x']}")
+    assert problem.endswith("redact: is too much in all (7206 steps of RE2's, of at most 5000)")

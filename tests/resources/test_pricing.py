@@ -38,6 +38,13 @@ def test_the_catalog() -> None:
     assert provider("").pricing is None
 
 
+@pytest.mark.parametrize("currency", ["元", "€", "'1'", "credits/1000", "sixteen-letters-"])
+def test_a_currency_is_what_one_calls_it(currency: str) -> None:
+    pricing = provider(f"pricing: {{currency: {currency}, default: {{input: 1, output: 1}}}}").pricing
+    assert pricing is not None
+    assert pricing.currency == currency.strip("'")
+
+
 @pytest.mark.parametrize(
     ("pricing", "problem"),
     [
@@ -67,6 +74,16 @@ def test_the_catalog() -> None:
         (
             "{currency: CNY, catalog: genai-prices}",
             "pricing.currency: must be USD beside catalog: genai-prices has its prices in it",
+        ),
+        (
+            '{currency: "my own currency", default: {input: 1, output: 1}}',
+            "pricing.currency: must be the name of a currency without blanks, such as USD or 元, "
+            'at most 16 characters, not "my own currency"',
+        ),
+        (
+            "{currency: seventeen-letters, default: {input: 1, output: 1}}",
+            "pricing.currency: must be the name of a currency without blanks, such as USD or 元, "
+            'at most 16 characters, not "seventeen-letters"',
         ),
         ("{catalog: litellm}", 'pricing.catalog: must be genai-prices, not "litellm"'),
     ],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from gzip import decompress
 
 import pytest
 from attrs import define, field, frozen
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from twisted.internet.defer import Deferred, succeed
@@ -32,6 +33,7 @@ from gateway.serving.local_names import host_name, is_local_name
 from gateway.serving.questions import Question
 from gateway.serving.rehearsing import Proposal, ProposedFile, Rehearsal
 from gateway.snapshot.differing import Change
+from gateway.telemetry.family import Family, Kind, Row, Shown
 
 CANARY = "sk-canary-1234567890"
 
@@ -118,11 +120,14 @@ class FakePage:
     """A page of a few words, and one event."""
 
     is_full: bool = False
+    may_look: Callable[[], bool] = bool
+    """Of whoever came last."""
 
     def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
         return succeed(b"<p>the page</p>" + b"<p>sign out</p>" * can_sign_out)
 
-    def follow(self, request: Request) -> None:
+    def follow(self, request: Request, may_look: Callable[[], bool]) -> None:
+        self.may_look = may_look
         request.write(b"event: sections\n\n")
 
 
@@ -352,6 +357,130 @@ class MetricsTests(AdminTestCase):
         self.assertEqual(self.ask("/healthz").status, 200)
 
 
+class LongScrapeTests(AdminTestCase):
+    """More than is made at a time."""
+
+    GET = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.fails_at = -1
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Shown]:
+        yield Shown(Family("things_total", Kind.COUNTER, ("name",), "", "Many."), self.rows)
+
+    def rows(self) -> Iterator[Row]:
+        for number in range(30_000):
+            if number == self.fails_at:
+                raise ValueError(CANARY)
+            yield (f"thing-{number}",), number
+
+    def test_it_comes_in_chunks(self) -> None:
+        transport, _ = self.begin(self.GET)
+        head, _, chunks = transport.value().partition(b"\r\n\r\n")
+        self.assertIn(b"Transfer-Encoding: chunked", head)
+        self.assertNotIn(b"Content-Length", head)
+        self.assertTrue(chunks.endswith(b"\r\n0\r\n\r\n"))
+        self.assertEqual(b"".join(chunks_of(chunks)), generate_latest(self.registry))
+        self.assertGreater(len(chunks_of(chunks)), 3)
+
+    def test_the_connection_serves_on(self) -> None:
+        transport, _ = self.begin(self.GET + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertTrue(transport.value().endswith(b"\r\n\r\nok\n"))
+
+    def test_the_next_piece_is_made_when_there_is_room_for_it(self) -> None:
+        self.threads.at_once = False
+        transport, _ = self.begin(self.GET)
+        self.threads.finish_one()
+        self.assertEqual(len(self.threads.waiting), 1)
+        producer = transport.producer
+        assert producer is not None
+        producer.pauseProducing()
+        self.threads.finish_one()
+        self.assertEqual(self.threads.waiting, [])
+        producer.resumeProducing()
+        producer.resumeProducing()
+        self.assertEqual(len(self.threads.waiting), 1)
+        producer.pauseProducing()
+        self.threads.finish_one()
+        self.assertEqual(self.threads.waiting, [])
+
+    def test_who_reads_slowly_keeps_nobody_waiting(self) -> None:
+        self.threads.at_once = False
+        slow, _ = self.begin(self.GET)
+        self.threads.finish_one()
+        assert slow.producer is not None
+        slow.producer.pauseProducing()
+        other, _ = self.begin(self.GET)
+        while self.threads.waiting:
+            self.assertEqual(len(self.threads.waiting), 1)
+            self.threads.finish_one()
+        self.assertTrue(other.value().endswith(b"\r\n0\r\n\r\n"))
+        self.assertFalse(slow.value().endswith(b"\r\n0\r\n\r\n"))
+
+    def test_a_scraper_that_leaves_in_the_middle(self) -> None:
+        self.threads.at_once = False
+        transport, lose = self.begin(self.GET)
+        self.threads.finish_one()
+        sent = transport.value()
+        lose()
+        self.threads.finish_one()
+        self.assertEqual(self.threads.waiting, [])
+        self.assertEqual(transport.value(), sent)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_what_fails_in_the_middle_is_not_taken_for_the_whole(self) -> None:
+        self.fails_at = 20_000
+        transport, _ = self.begin(self.GET)
+        self.assertTrue(transport.disconnected)
+        self.assertFalse(transport.value().endswith(b"\r\n0\r\n\r\n"))
+        self.assertNotIn(CANARY.encode(), transport.value())
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_the_head_alone(self) -> None:
+        self.threads.at_once = False
+        transport, _ = self.begin(self.GET.replace(b"GET", b"HEAD"))
+        self.threads.finish_one()
+        self.assertEqual(self.threads.waiting, [])
+        head, _, body = transport.value().partition(b"\r\n\r\n")
+        self.assertIn(b"200 OK", head)
+        self.assertNotIn(b"Content-Length", head)
+        self.assertEqual(body, b"")
+
+    def test_compressed_for_who_accepts_it(self) -> None:
+        for accepted, compressed in (
+            ("gzip", True),
+            ("deflate, GZIP;q=0.5", True),
+            ("gzip; q=0.000, deflate", False),
+            ("identity", False),
+        ):
+            transport, _ = self.begin(
+                self.GET.replace(b"\r\n\r\n", f"\r\nAccept-Encoding: {accepted}\r\n\r\n".encode())
+            )
+            head, _, chunks = transport.value().partition(b"\r\n\r\n")
+            self.assertEqual(b"Content-Encoding: gzip" in head, compressed, accepted)
+            text = b"".join(chunks_of(chunks)) if b"chunked" in head else chunks
+            self.assertEqual(decompress(text) if compressed else text, generate_latest(self.registry))
+
+    def test_only_what_is_wanted(self) -> None:
+        Gauge("queue_length", "Things that wait.", registry=self.registry).set(3)
+        answer = self.ask("/metrics?name[]=queue_length&name%5B%5D=nothing")
+        self.assertEqual([metric.name for metric in parse_text(answer.body.decode())], ["queue_length"])
+        self.assertIn("content-length", answer.headers)
+
+
+def chunks_of(data: bytes) -> list[bytes]:
+    """What is in the chunks of an answer, up to the last one, which is empty."""
+    chunks = []
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        chunks.append(data[:length])
+        data = data[length + 2 :]
+    return chunks[:-1]
+
+
 class GuardTests(AdminTestCase):
     def test_a_strange_host_is_refused(self) -> None:
         for path in ("/", "/metrics", "/config", "/readyz", "/healthz", "/unknown"):
@@ -473,6 +602,29 @@ class QuestionTests(AdminTestCase):
         answer = self.post("/check", body, "Content-Type: application/json\r\nAccept: application/json\r\n")
         self.assertEqual(json.loads(answer.body)["problems"][0]["position"]["line"], 3)
 
+    FORM = "Content-Type: application/x-www-form-urlencoded\r\n"
+
+    def test_explain_by_the_form_of_the_page(self) -> None:
+        answer = self.post("/explain", b"host=demo&headers=User-Type%3A+vip%0D%0A&data=%7B%7D", self.FORM)
+        self.assertEqual((answer.status, answer.body), (200, b"tenant     acme\n"))
+        self.assertEqual(self.inquiries.asked, [Question("demo", headers={"user-type": ("vip",)}, data="{}")])
+
+    def test_a_form_of_another_site_asks_nothing(self) -> None:
+        for origin, status in (("http://example.net", 403), ("null", 403), ("http://localhost", 200)):
+            more = f"{self.FORM}Origin: {origin}\r\n"
+            self.assertEqual(self.post("/explain", b"host=demo", more).status, status, origin)
+        self.assertEqual(len(self.inquiries.asked), 1)
+        self.assertEqual(self.refusals.counts()["strange_origin"], 2)
+
+    def test_only_explain_has_a_form(self) -> None:
+        self.assertEqual(self.post("/check", b"folder=conf.d", self.FORM).status, 415)
+
+    def test_a_form_that_is_too_large(self) -> None:
+        self.patch(admin, "FORM_BYTES", 20)
+        self.assertEqual(self.post("/explain", b"host=demo", self.FORM).status, 200)
+        self.assertEqual(self.post("/explain", b"host=demo&data=" + b"x" * 20, self.FORM).status, 413)
+        self.assertEqual(self.factory.held_bytes, 0)
+
     def test_questions_are_posted(self) -> None:
         for path in ("/explain", "/check"):
             for method in ("GET", "HEAD", "PUT", "OPTIONS"):
@@ -481,9 +633,9 @@ class QuestionTests(AdminTestCase):
                 self.assertNotIn("access-control-allow-origin", answer.headers)
 
     def test_what_a_web_page_can_send_without_asking_is_refused(self) -> None:
-        # The three types that need no preflight (Fetch §2.2.2), and none.
+        # Those of the three types that need no preflight (Fetch §2.2.2) which no form of ours has, and none.
         for content_type in (
-            "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
+            "text/plain", "multipart/form-data; boundary=x", "",
             "text/plain; application/json", "application/jsonx",
         ):  # fmt: skip
             more = f"Content-Type: {content_type}\r\n" if content_type else ""
@@ -537,6 +689,7 @@ class PageTests(AdminTestCase):
     def test_the_files_of_the_page(self) -> None:
         for path, content_type in (
             ("/static/page.js", "text/javascript; charset=utf-8"),
+            ("/static/charts.js", "text/javascript; charset=utf-8"),
             ("/static/page.css", "text/css; charset=utf-8"),
             ("/static/icon.svg", "image/svg+xml"),
         ):
@@ -684,8 +837,31 @@ class TokenTests(AdminTestCase):
         self.assertEqual(self.factory.held_bytes, 0)
         lose()
 
+    def test_who_looks_on_may_until_it_signs_out(self) -> None:
+        cookie = f"Cookie: {self.sign_in()}\r\n"
+        _, lose = self.begin(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:9901\r\n{cookie}\r\n".encode())
+        self.assertTrue(self.page.may_look())
+        self.fill_in("/logout", "", cookie)
+        self.assertFalse(self.page.may_look())
+        lose()
+
+    def test_who_looks_on_may_until_its_time_is_over(self) -> None:
+        cookie = f"Cookie: {self.sign_in()}\r\n"
+        _, lose = self.begin(f"GET /events HTTP/1.1\r\nHost: 127.0.0.1:9901\r\n{cookie}\r\n".encode())
+        self.clock.advance(SIGNED_IN_SECONDS)
+        self.assertFalse(self.page.may_look())
+        lose()
+
+    def test_a_browser_that_comes_back_to_where_the_form_went_is_sent_to_the_page(self) -> None:
+        for method in ("GET", "HEAD"):
+            answer = self.ask("/login", method=method)
+            self.assertEqual((answer.status, answer.headers["location"]), (303, "/"))
+            self.assertNotIn("set-cookie", answer.headers)
+
     def test_a_form_is_only_sent(self) -> None:
-        self.assertEqual(self.ask("/login").status, 405)
+        self.assertEqual(self.ask("/login", method="PUT").status, 405)
+        bearing = f"Authorization: Bearer {TOKEN}\r\n"
+        self.assertEqual(self.ask("/logout", more=bearing).status, 405)
 
 
 @pytest.mark.parametrize(

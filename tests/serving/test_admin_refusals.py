@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from prometheus_client import CollectorRegistry
@@ -45,7 +46,7 @@ class NoPage:
     def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
         return succeed(b"")
 
-    def follow(self, request: Request) -> None:
+    def follow(self, request: Request, may_look: Callable[[], bool]) -> None:
         raise NotImplementedError
 
 

@@ -279,11 +279,12 @@ class ProvidersErrorsTests(ConversationTestCase):
         house, *_ = self.answered(answer(json.dumps(CHAT).encode(), b"Content-Encoding: identity"))
         self.assertEqual(house.record.request_prompt_tokens, 5)
 
-    def test_an_answer_beyond_reason_is_relayed_and_not_kept(self) -> None:
+    def test_an_answer_beyond_reason_is_relayed_and_only_its_ends_are_kept(self) -> None:
         self.patch(provider_answer, "ANSWER_BYTES", 30)
         house, _, _, body = self.answered(ANSWER)
         self.assertEqual(json.loads(body), CHAT)
-        self.assertIsNone(house.record.request_prompt_tokens)
+        self.assertEqual(house.record.request_prompt_tokens, 5)
+        self.assertEqual(house.record.answered_model, CHAT["model"])
 
     def test_a_secret_that_ends_the_body_is_overwritten_and_its_beginning_is_let_go(self) -> None:
         for said, seen in ((b"no: " + KEY, b"no: " + b"*" * len(KEY)), (b"no: sk-of", b"no: sk-of")):

@@ -10,12 +10,12 @@ def test_waiting_is_no_work() -> None:
     effort.pause(1.25)
     effort.begin(100.0)
     effort.pause(100.5)
-    assert effort.end(1000.0) == 0.75
+    assert effort.pause(1000.0) == 0.75
 
 
 def test_an_exchange_that_ends_in_a_callback() -> None:
     effort = Effort(1.0)
-    assert effort.end(3.0) == 2.0
+    assert effort.pause(3.0) == 2.0
     effort.pause(9.0)
     assert effort.spent == 2.0
 

@@ -115,7 +115,7 @@ class FaultTests(ConversationTestCase):
         priced = "pricing: {default: {input: 1, output: 2}}"
         for conf in (provider("a", priced) + route_to("a"), failing(more=priced)):
             house, client = self.open(conf)
-            self.breaks("gateway.telemetry.costs.Costs", "cost")
+            self.breaks("gateway.serving.costs.Costs", "cost")
             client.sends(post({**HELLO, "stream": True}))
             house.provider.answers(STREAM + event(words("x")))
             client.leaves()
@@ -127,7 +127,7 @@ class FaultTests(ConversationTestCase):
         mirror = "rules: [{name: all, backendRefs: [{providerHost: a.example}], mirror: {providerHost: b.example}}]"
         priced = provider("b", "pricing: {default: {input: 1, output: 2}}")
         house, client = self.open(provider("a") + priced + route("demo", mirror))
-        self.breaks("gateway.telemetry.costs.Costs", "cost")
+        self.breaks("gateway.serving.costs.Costs", "cost")
         client.sends(post(HELLO))
         for each in house.network.providers:
             each.answers(ANSWER)

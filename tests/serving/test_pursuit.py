@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec import UNSET
+
 from gateway.errors import GatewayError
 from gateway.messages import Destination
 from tests.fakes.client import Client
@@ -32,6 +34,8 @@ from tests.serving.pursuing import (
     stopped,
 )
 
+KEY_OF_A = "sk-of-a-123"
+
 
 class FallbackTests(PursuitTestCase):
     def test_an_error_of_the_providers_is_tried_again_and_then_elsewhere(self) -> None:
@@ -48,6 +52,20 @@ class FallbackTests(PursuitTestCase):
             self.assert_answered(house, client, by="b", attempts=3)
             self.assertEqual(self.tried(house), [("a", "status"), ("a", "status"), ("b", "ok")])
             self.assert_nothing_is_left(house)
+
+    def test_what_an_error_says_is_told_of_the_attempt(self) -> None:
+        for code, told in (
+            ("model_overloaded", "model_overloaded"),
+            ("<two words>", UNSET),
+            (KEY_OF_A, UNSET),
+        ):
+            house, client = self.client_of(failing("retries: {attempts: 1}"))
+            house.provider.answers(error_answer(503, code))
+            house.provider.answers(ANSWER)
+            self.assert_answered(house, client, by="b", attempts=2)
+            self.assertEqual([each.code for each in house.record.tried], [told, UNSET])
+            [labels] = [each for each in house.metrics.attempted_backends() if each.provider == "a"]
+            self.assertEqual(house.metrics.attempt_statuses(labels), {503: 1})
 
     def test_each_attempt_is_built_anew_from_the_original(self) -> None:
         house, client = self.client_of(failing("retries: {attempts: 1}"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.serving.scrubbing import Scrubber, holds_secret, scrubbed
+from gateway.serving.scrubbing import Scrubber, holds_secret, scrubbed, shown_code
 
 SECRETS = (b"sk-canary-1234", b"canary")
 
@@ -55,3 +55,10 @@ def test_headers_are_searched() -> None:
 
 def test_a_whole_text_is_overwritten_like_one_in_pieces() -> None:
     assert scrubbed(b"xabcdey", [b"abc", b"cde"]) == b"x*****y"
+
+
+def test_a_providers_code_is_shown_if_it_is_a_plain_word() -> None:
+    for code in ("rate_limit_exceeded", "429", "model.not-found", "a" * 64):
+        assert shown_code(code, SECRETS) == code
+    for code in ("", "two words", "a" * 65, "<b>", "é", "line\n", "x-sk-canary-1234"):
+        assert shown_code(code, SECRETS) == ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from prometheus_client import generate_latest
+
 from tests.fakes.conf import provider, route_to
 from tests.fakes.house import (
     HELLO,
@@ -61,6 +63,87 @@ class UsageTests(ConversationTestCase):
         said = {"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
         house.provider.answers(answer(json.dumps(said).encode()))
         self.assert_counted(house, PROMPT, 100, estimated=True)
+
+    def test_a_count_before_the_last_words_is_not_of_them(self) -> None:
+        for counted in (1, 0):
+            house, client = self.open()
+            client.sends(post(ASKED))
+            first = {**words("x"), "usage": {"prompt_tokens": 7, "completion_tokens": counted}}
+            house.provider.answers(STREAM + event(first) + event(words("hello world " * 20)))
+            client.leaves()
+            self.assert_counted(house, 7, 61, estimated=True)
+
+    def test_a_count_beside_the_last_words_is_of_them(self) -> None:
+        house, client = self.open()
+        client.sends(post(ASKED))
+        counted = {**words("hello world"), "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+        house.provider.answers(STREAM + event(counted))
+        client.leaves()
+        self.assert_counted(house, 7, 2, estimated=False)
+
+    def test_half_of_it(self) -> None:
+        for told, given, made in (
+            ({"prompt_tokens": 7}, 7, 100),
+            ({"completion_tokens": 3}, PROMPT, 3),
+            ({"prompt_tokens": 0, "completion_tokens": 0}, PROMPT, 100),
+            ({"prompt_tokens": 7, "completion_tokens": 10**30}, 7, 100),
+        ):
+            house, client = self.open()
+            client.sends(post(HELLO))
+            said = {"choices": [{"message": {"content": "x" * 400}, "finish_reason": "stop"}], "usage": told}
+            house.provider.answers(answer(json.dumps(said).encode()))
+            self.assert_counted(house, given, made, estimated=True)
+
+    def test_numbers_that_cannot_be_held(self) -> None:
+        """Whoever tells them, the answer passes, is counted, and all metrics can be read."""
+        for number in ("1" + "0" * 400, "1" + "0" * 5000, "1e400", "NaN", "-1", "1" + "0" * 30):
+            house, client = self.open()
+            client.sends(post(HELLO))
+            body = (
+                b'{"choices":[{"message":{"content":"%b"},"finish_reason":"stop"}],'
+                b'"usage":{"prompt_tokens":%b,"completion_tokens":3}}' % (b"x" * 400, number.encode())
+            )
+            house.provider.answers(answer(body))
+            self.assertIn(body, client.received())
+            self.assert_counted(house, PROMPT, 3, estimated=True)
+            self.assertIn(b"llmgateway_tokens_total{", generate_latest(house.registry))
+
+            house, client = self.open()
+            client.sends(post(ASKED))
+            usage = b'{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":%b}}' % number.encode()
+            house.provider.answers(
+                STREAM + event(words("x" * 400)) + event(usage) + event(b"[DONE]") + LAST_CHUNK
+            )
+            self.assert_counted(house, 7, 100, estimated=True)
+
+    def test_an_answer_with_a_number_that_json_does_not_know(self) -> None:
+        house, client = self.open()
+        client.sends(post(HELLO))
+        body = (
+            b'{"choices":[{"message":{"content":"a"},"logprobs":{"content":[{"logprob":NaN}]}}],'
+            b'"usage":{"prompt_tokens":7,"completion_tokens":3}}'
+        )
+        house.provider.answers(answer(body))
+        self.assertIn(body, client.received())
+        self.assert_counted(house, 7, 3, estimated=False)
+
+    def test_an_answer_that_is_too_long_to_be_read(self) -> None:
+        for usage, given, is_estimated in ((b',"usage":{"prompt_tokens":777}', 777, False), (b"", 10, True)):
+            house, client = self.open()
+            client.sends(post({"input": "x" * 38, "model": "m"}, path=b"/v1/embeddings"))
+            body = b'{"object":"list","model":"m-1","data":[%b]%b}' % (b"0.25," * 1_900_000, usage)
+            whole = answer(body)
+            for at in range(0, len(whole), 1_000_000):
+                house.provider.answers(whole[at : at + 1_000_000])
+            self.assert_counted(house, given, 0, estimated=is_estimated)
+            self.assertEqual(house.record.answered_model, "m-1")
+
+    def test_a_long_answer_that_does_not_tell(self) -> None:
+        house, client = self.open()
+        client.sends(post(HELLO))
+        body = b'{"choices":[{"message":{"content":"%b"}}]}' % (b"word " * 1_800_000)
+        house.provider.answers(answer(body))
+        self.assert_counted(house, PROMPT, -(-len(body) // 4), estimated=True)
 
     def test_embeddings_make_no_tokens(self) -> None:
         house, client = self.open()

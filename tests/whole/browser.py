@@ -49,7 +49,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 class Browser:
-    """One browser with one page, for a `with` statement."""
+    """One browser, for a `with` statement."""
 
     def __init__(self, folder: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Describe it; `with` starts it.
@@ -60,6 +60,8 @@ class Browser:
         self._size = (width, height)
         self._dark = dark
         self._last = 0
+        self._tabs: list[tuple[str, str]] = []
+        """Their ids, and those of the sessions that command them."""
         self._session = ""
         self._unread = b""
         self._events: list[dict[str, Any]] = []
@@ -85,7 +87,7 @@ class Browser:
         os.close(commands)
         os.close(answers)
         try:
-            self._open()
+            self.open_tab()
         except BaseException:
             self._end()
             raise
@@ -96,9 +98,12 @@ class Browser:
     ) -> None:
         self._end()
 
-    def _open(self) -> None:
+    def open_tab(self) -> None:
+        """Open another tab: it alone is seen, and everything is done there from now on."""
+        self._session = ""
         target = self.command("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._tabs.append((target, self._session))
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.command(f"{domain}.enable")
         width, height = self._size
@@ -130,6 +135,11 @@ class Browser:
         before = len(self.events("Page.loadEventFired"))
         self.command("Page.navigate", url=url)
         self.wait_until(lambda: len(self.events("Page.loadEventFired")) > before)
+
+    def show_tab(self, number: int) -> None:
+        """Go back to the tab that was opened as this one, counted from 0."""
+        target, self._session = self._tabs[number]
+        self.command("Target.activateTarget", targetId=target)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; promises are waited for."""

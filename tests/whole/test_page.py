@@ -91,21 +91,67 @@ def test_it_shows_what_there_is_and_follows_what_happens(gateway: Gateway, brows
     assert browser.evaluate("window.untouched") is True
 
 
-def test_an_opened_failure_stays_open(gateway: Gateway, browser: Browser) -> None:
+def test_what_somebody_reads_stays_while_more_fails(gateway: Gateway, browser: Browser) -> None:
     assert ask(gateway, **{"x-simulate": "status=500"}) == 500
     browser.go(gateway.admin_url)
     browser.wait_until(lambda: browser.text("#live") == "live")
     browser.wait_until(lambda: browser.text("#failures summary"))
-    browser.click("#failures summary")
-    browser.wait_until(
-        lambda: (
-            "attempt" not in browser.text("#failures details") and "took" in browser.text("#failures details")
-        )
+    browser.evaluate(
+        """{
+            const summary = [...document.querySelectorAll("#failures summary")].find((each) =>
+                each.textContent.includes("500 provider_error"));
+            summary.parentNode.open = true;
+            summary.focus();
+            getSelection().selectAllChildren(summary.parentNode.querySelector("dd:last-child"));
+        }"""
     )
-    before = browser.text("#failures")
-    assert ask(gateway, **{"x-simulate": "status=502"}) == 502
-    browser.wait_until(lambda: browser.text("#failures") != before)
+    selected = browser.evaluate("String(getSelection())")
+    assert selected
+    for status in (500, 502, 503):
+        before = browser.text("#failures")
+        assert ask(gateway, **{"x-simulate": f"status={status}"}) == status
+        browser.wait_until(lambda before=before: browser.text("#failures") != before)  # type: ignore[misc]
     assert browser.evaluate("document.querySelectorAll('#failures details[open]').length") == 1
+    assert "500 provider_error" in browser.evaluate("document.activeElement.textContent")
+    assert browser.evaluate("getSelection().anchorNode.isConnected") is True
+    assert browser.evaluate("String(getSelection()).length") > 0
+
+
+def test_failures_that_are_alike_are_told_once(gateway: Gateway, browser: Browser) -> None:
+    for _ in range(3):
+        assert ask(gateway, "odd.test", **{"x-simulate": "status=504"}) == 504
+    browser.go(gateway.admin_url)
+    told = browser.text("#failures")
+    assert told.count("504 provider_error 3 × default / odd-test") == told.count("504 provider_error") == 1
+
+
+def test_what_clients_got_wrong_is_no_failure(tmp_path: Path) -> None:
+    with Gateway(tmp_path / "gateway", CONF) as gateway, Browser(tmp_path / "profile") as browser:
+        for _ in range(10):
+            assert ask(gateway, **{"x-simulate": "context-length"}) == 400
+        browser.go(gateway.admin_url)
+        browser.wait_until(lambda: "10 in all" in browser.text("#numbers"))
+        assert browser.text("[data-part=state]") == "serving"
+        assert "Nothing is wrong" in browser.text("#findings")
+        assert "What clients got wrong or left: 10 of late" in browser.text("#failures")
+        for _ in range(10):
+            assert ask(gateway, **{"x-simulate": "status=500"}) in (500, 503)
+        browser.wait_until(lambda: "× status 500" in browser.text("#findings"))
+        assert browser.text("[data-part=state]") == "serving, with failures"
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(gateway: Gateway, browser: Browser) -> None:
+    browser.go(gateway.admin_url)
+    browser.wait_until(lambda: browser.text("#live") == "live")
+    for _ in range(8):  # more than a browser has connections to a host
+        browser.open_tab()
+        browser.go(gateway.admin_url)
+        browser.wait_until(lambda: browser.text("#live") == "live")
+    browser.show_tab(0)
+    browser.wait_until(lambda: browser.text("#live") == "live")
+    browser.evaluate("document.getElementById('live').textContent = 'as it was'")
+    assert ask(gateway) == 200
+    browser.wait_until(lambda: browser.text("#live") == "live")
 
 
 def test_a_change_of_the_files_shows(gateway: Gateway, browser: Browser) -> None:

@@ -93,6 +93,18 @@ def test_a_stream_that_breaks_is_continued(
     assert reply.body.endswith(b"data: [DONE]\n\n")
 
 
+def test_a_stream_whose_end_nobody_confirms_ends_as_its_provider_says(
+    gateway: Gateway, whole: dict[bytes, bytes]
+) -> None:
+    misbehaves(gateway, "no-finish", model="large")
+    reply = ask(gateway.address, STREAM, host="asked.test", x_request_id="unconfirmed")
+    assert reply.whole
+    assert text(reply.body) == text(whole[STREAM])
+    assert reply.body.endswith(b"data: [DONE]\n\n")
+    outcomes = [(each["provider"], each["outcome"]) for each in gateway.exchange("unconfirmed")["tried"]]
+    assert outcomes == [("faulty-test", "cut"), ("sound-test", "cancelled"), ("faulty-test", "ok")]
+
+
 def text(stream: bytes) -> str:
     """The text that a client puts together."""
     events = [each.removeprefix(b"data: ") for each in stream.split(b"\n\n") if each.startswith(b"data: {")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -30,17 +31,17 @@ def test_each_size_is_in_every_bucket_that_it_fits(sizes: list[float]) -> None:
 
 def test_it_takes_as_much_memory_however_much_is_counted() -> None:
     """There may be hundreds of thousands: what waits to be sorted into buckets would be gigabytes."""
-    histogram = Histogram(tuple(map(float, range(20))))
-
-    def size() -> int:
-        parts = [getattr(histogram, name) for name in histogram.__slots__ if name != "bounds"]
-        return sum(map(sys.getsizeof, (histogram, *parts)))
-
-    empty = size()
-    for number in range(100_000):
-        histogram.add(number % 30 / 1.5)
-    assert size() == empty
-    assert empty <= 400
+    bounds = tuple(map(float, range(20)))
+    tracemalloc.start()
+    try:
+        histograms = [Histogram(bounds) for _ in range(10)]
+        for number in range(100_000):
+            histograms[number % 10].add(number % 1009 / 50.0)
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert sum(histogram.buckets().numbers[-1] for histogram in histograms) == 100_000
+    assert held / 10 < 450
 
 
 def test_another_thread_sees_each_size_once() -> None:

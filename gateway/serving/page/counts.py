@@ -20,16 +20,43 @@ from attrs import define, field
 from gateway.policy.retrying import Fault
 from gateway.serving.page.quantiles import quantile
 from gateway.telemetry import families
-from gateway.telemetry.outcomes import Outcome
+from gateway.telemetry.outcomes import BLAMES_REQUEST, Outcome, has_failed
 
-_OUTCOMES = {outcome: place for place, outcome in enumerate(Outcome)}
-_ATTEMPTS = {outcome: place for place, outcome in enumerate(("ok", "cancelled", *Fault), len(_OUTCOMES))}
-_INPUT = len(_OUTCOMES) + len(_ATTEMPTS)
+_STATUSES = (
+    *(400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 429),
+    *(500, 501, 502, 503, 504, 520, 524, 529),
+)
+"""With which providers fail; others are told together."""
+
+
+def how_it_ended(outcome: str, status: int | None) -> str:
+    """An attempt's outcome, with the status where that is what failed: `status 401`."""
+    return f"status {status}" if outcome == Fault.STATUS and status is not None else outcome
+
+
+_OK, _REFUSED, _FAILED = range(3)
+ATTEMPTS = {
+    how: place
+    for place, how in enumerate(
+        ("ok", "cancelled", *Fault, *(how_it_ended(Fault.STATUS, status) for status in _STATUSES)),
+        _FAILED + 1,
+    )
+}
+"""Where the attempts stand that have ended like this."""
+_INPUT = _FAILED + 1 + len(ATTEMPTS)
 _OUTPUT = _INPUT + 1
 _DURATION = slice(_OUTPUT + 1, _OUTPUT + 2 + len(families.BUCKETS))
 _FIRST_TOKEN = slice(_DURATION.stop, _DURATION.stop + 1 + len(families.FIRST_TOKEN_BUCKETS))
 _OVERHEAD = slice(_FIRST_TOKEN.stop, _FIRST_TOKEN.stop + 1 + len(families.OVERHEAD_BUCKETS))
-"""Where each number stands: exchanges by outcome, attempts by outcome, tokens, and the buckets of three histograms."""
+"""Where each number stands: exchanges by whether they failed, attempts, tokens, and the buckets of three histograms."""
+
+_NOT_WAITED_FOR = frozenset({"cancelled", Fault.OPEN.value})
+"""Attempts that nobody wanted to the end, or that were never made."""
+
+FINE_ATTEMPTS = frozenset(
+    {"ok", *_NOT_WAITED_FOR, *(how_it_ended(Fault.STATUS, status) for status in BLAMES_REQUEST)}
+)
+"""How attempts end that are held against no provider."""
 
 _NOTHING = (0,) * _OVERHEAD.stop
 
@@ -70,7 +97,7 @@ Pair: TypeAlias = tuple[Tally | None, Tally]
 
 
 def tally(
-    outcomes: Mapping[Outcome, int],
+    answers: Mapping[tuple[int, Outcome], int],
     attempts: Mapping[str, int],
     *,
     tokens: tuple[int, int] = (0, 0),
@@ -81,16 +108,18 @@ def tally(
 ) -> Tally:
     """Make one.
 
-    :param outcomes: exchanges that have ended, by how they did; attempts likewise.
+    :param answers: exchanges that have ended, by the status that the client saw and the outcome.
+    :param attempts: those that have ended, by how they did.
     :param tokens: of input and of output.
     :param duration: how many exchanges took up to each bound and longer than the one before, empty for none at all;
         likewise the next two.
     """
     numbers = list(_NOTHING)
-    for outcome, number in outcomes.items():
-        numbers[_OUTCOMES[outcome]] = number
-    for name, number in attempts.items():
-        numbers[_ATTEMPTS[name]] = number
+    for (code, outcome), number in answers.items():
+        is_ok, failed = outcome is Outcome.OK, has_failed(code, outcome)
+        numbers[_OK if is_ok else _FAILED if failed else _REFUSED] += number
+    for how, number in attempts.items():
+        numbers[ATTEMPTS[how]] = number
     numbers[_INPUT], numbers[_OUTPUT] = tokens
     for place, buckets in ((_DURATION, duration), (_FIRST_TOKEN, first_token), (_OVERHEAD, overhead)):
         if buckets:
@@ -142,22 +171,32 @@ class Ended:
     @property
     def requests(self) -> int:
         """Exchanges that have ended, however they did."""
-        return sum(self._numbers[: len(_OUTCOMES)])
+        return sum(self._numbers[: _FAILED + 1])
 
     @property
     def refused(self) -> int:
-        """Those that the client got wrong, or left: they are held against nobody here."""
-        return self._numbers[_OUTCOMES[Outcome.CLIENT_ERROR]] + self._numbers[_OUTCOMES[Outcome.CLIENT_LEFT]]
+        """Those that the client got wrong, or left."""
+        return self._numbers[_REFUSED]
 
     @property
     def failed(self) -> int:
-        """Those that went wrong and were not the client's doing."""
-        return self.requests - self.refused - self._numbers[_OUTCOMES[Outcome.OK]]
+        """Those that went wrong, and not by the client's doing."""
+        return self._numbers[_FAILED]
 
     @property
     def attempts(self) -> dict[str, int]:
         """Attempts that have ended, by how they did."""
-        return {name: number for name, place in _ATTEMPTS.items() if (number := self._numbers[place])}
+        return {how: number for how, place in ATTEMPTS.items() if (number := self._numbers[place])}
+
+    @property
+    def made(self) -> int:
+        """Attempts that were made, and waited for to their end."""
+        return sum(number for how, number in self.attempts.items() if how not in _NOT_WAITED_FOR)
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """What went wrong with those that are held against the provider, by how they ended."""
+        return {how: number for how, number in self.attempts.items() if how not in FINE_ATTEMPTS}
 
 
 @define

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from twisted.web.template import Tag
-
-from gateway.serving.page.markup import Markup, rendered, tags
-from gateway.serving.page.static_files import ICON, PAGE_SCRIPT, PAGE_STYLE, UPLOT_SCRIPT, UPLOT_STYLE
+from gateway.serving.page.explain_form import explain_form
+from gateway.serving.page.markup import Html, tags
+from gateway.serving.page.sections import Sections
+from gateway.serving.page.static_files import (
+    CHARTS_SCRIPT,
+    ICON,
+    PAGE_SCRIPT,
+    PAGE_STYLE,
+    UPLOT_SCRIPT,
+    UPLOT_STYLE,
+)
 
 _TITLES = (
+    ("failures", "Recent failures"),
     ("routes", "Routes"),
     ("providers", "Providers"),
     ("tenants", "Tenants"),
     ("problems", "Config problems"),
-    ("failures", "Recent failures"),
 )
 
 _CHARTS = (
@@ -28,15 +33,15 @@ _SPANS = (("300", "5 min"), ("900", "15 min"), ("3600", "1 h"))
 """How much of the past the charts show: seconds, and in words."""
 
 
-def page(version: str, parts: Mapping[str, Markup], hosts: list[str], *, can_sign_out: bool) -> str:
+def page(version: str, parts: Sections, hosts: list[str], *, can_sign_out: bool) -> str:
     """The page.
 
-    :param parts: by name, what stands in them now.
+    :param parts: what stands in them now.
     :param hosts: that the form of `explain` suggests.
     """
     header = tags.header(
         tags.h1("llmgateway ", tags.span(version, class_="note")),
-        _part("state", parts, tags.span),
+        tags.span(parts["state"], **{"data-part": "state"}),
         tags.span(
             "not live", id="live", class_="badge plain", title="Whether this page follows what happens"
         ),
@@ -46,12 +51,10 @@ def page(version: str, parts: Mapping[str, Markup], hosts: list[str], *, can_sig
         ),
     )
     main = tags.main(
-        tags.section(tags.h2("Wrong now"), _part("findings", parts, tags.div), id="findings", class_="first"),
-        tags.section(
-            _part("numbers", parts, tags.div), id="numbers", **{"aria-label": "Numbers of the last minute"}
-        ),
+        tags.section(tags.h2("Wrong now"), _part("findings", parts), id="findings", class_="first"),
+        tags.section(_part("numbers", parts), id="numbers", **{"aria-label": "Numbers of the last minute"}),
         _charts(),
-        *(tags.section(tags.h2(title), _part(name, parts, tags.div), id=name) for name, title in _TITLES),
+        *(tags.section(tags.h2(title), _part(name, parts), id=name) for name, title in _TITLES),
         _explain(hosts),
     )
     footer = tags.footer(
@@ -65,7 +68,7 @@ def page(version: str, parts: Mapping[str, Markup], hosts: list[str], *, can_sig
             ".",
         )
     )
-    scripts = [tags.script(src=UPLOT_SCRIPT, defer="defer"), tags.script(src=PAGE_SCRIPT, defer="defer")]
+    scripts = [tags.script(src=path, defer="defer") for path in (UPLOT_SCRIPT, CHARTS_SCRIPT, PAGE_SCRIPT)]
     return _document("llmgateway", [header, main, footer], scripts)
 
 
@@ -89,7 +92,7 @@ def sign_in(*, wrong: bool) -> str:
     return _document("llmgateway: sign in", [tags.main(form)], [])
 
 
-def _document(title: str, body: list[Markup], scripts: list[Tag]) -> str:
+def _document(title: str, body: list[Html], scripts: list[Html]) -> str:
     head = tags.head(
         tags.meta(charset="utf-8"),
         tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
@@ -100,15 +103,15 @@ def _document(title: str, body: list[Markup], scripts: list[Tag]) -> str:
         tags.link(rel="stylesheet", href=PAGE_STYLE),
         *scripts,
     )
-    return "<!doctype html>\n" + rendered(tags.html(head, tags.body(*body), lang="en"))
+    return "<!doctype html>\n" + tags.html(head, tags.body(*body), lang="en")
 
 
-def _part(name: str, parts: Mapping[str, Markup], element: Tag) -> Markup:
+def _part(name: str, parts: Sections) -> Html:
     """Where a part of the page goes, and stays replaceable."""
-    return element(parts[name], **{"data-part": name})
+    return tags.div(parts[name], **{"data-part": name})
 
 
-def _charts() -> Tag:
+def _charts() -> Html:
     spans = [
         tags.button(text, type="button", **{"data-span": seconds, "aria-pressed": "false"})
         for seconds, text in _SPANS
@@ -125,53 +128,17 @@ def _charts() -> Tag:
     )
 
 
-def _explain(hosts: list[str]) -> Tag:
-    fields = [
-        tags.label(
-            "Host",
-            tags.input(
-                name="host",
-                list="hosts",
-                required="required",
-                autocomplete="off",
-                value=hosts[0] if hosts else "",
-            ),
-        ),
-        tags.datalist(*(tags.option(value=host) for host in hosts), id="hosts"),
-        tags.label(
-            "Method", tags.input(name="method", placeholder="POST with a body, else GET", autocomplete="off")
-        ),
-        tags.label("Path", tags.input(name="path", value="/v1/chat/completions", autocomplete="off")),
-        tags.label(
-            "Client's address", tags.input(name="client_address", placeholder="10.1.2.3", autocomplete="off")
-        ),
-        tags.label("Listener", tags.input(name="listener", autocomplete="off")),
-        tags.label(
-            "Headers, one a line",
-            tags.textarea(name="headers", rows="3", placeholder="user-type: subscriber", spellcheck="false"),
-            class_="wide",
-        ),
-        tags.label(
-            "Body",
-            tags.textarea(
-                '{"messages": [{"role": "user", "content": "Hello"}]}',
-                name="data",
-                rows="3",
-                spellcheck="false",
-            ),
-            class_="wide",
-        ),
-    ]
+def _explain(hosts: list[str]) -> Html:
     return tags.section(
         tags.h2("Explain"),
         tags.p("What the gateway would do with a request. Nothing is sent.", class_="note"),
-        tags.form(*fields, tags.button("Explain", type="submit"), id="explain-form"),
+        explain_form(hosts),
         tags.pre(id="explanation", **{"aria-live": "polite"}),
         id="explain",
     )
 
 
-def _sign_out() -> Tag:
+def _sign_out() -> Html:
     return tags.form(
         tags.button("Sign out", type="submit"), method="post", action="/logout", class_="sign-out"
     )

@@ -9,7 +9,7 @@ from attrs import frozen
 from gateway.live.standing import BreakerStanding, KeyStanding
 from gateway.serving.page.history import Recent
 from gateway.serving.page.overview import Overview, ProviderRow
-from gateway.serving.page.wording import listed, number, percent, seconds
+from gateway.serving.page.wording import faults_told, number, percent, seconds
 
 FAILING_SHARE = 0.05
 """From this share of failures on, of requests or attempts of the last minute, something is said."""
@@ -60,13 +60,12 @@ def _found(overview: Overview) -> Iterator[Finding]:
     for provider in overview.providers:
         yield from _about(provider)
     for rule in overview.rules:
-        failed = rule.activity.ended.failed
-        if failed >= FAILING_NUMBER and rule.activity.failing >= FAILING_SHARE:
-            route, name = rule.shown.route, rule.shown.rule.name
-            text = (
-                f"{percent(rule.activity.failing)} of requests to {route.host}, {name or 'every rule'}, fail."
-            )
-            yield Finding(rule.activity.failing >= FAILING_BADLY, text, "failures")
+        activity = rule.activity
+        if activity.ended.failed >= FAILING_NUMBER and activity.failing >= FAILING_SHARE:
+            route = rule.shown.route
+            where = f"{route.host} (rule {rule.shown.rule.name})" if route.name else route.host
+            text = f"{percent(activity.failing)} of the requests of tenant {route.tenant} to {where} fail."
+            yield Finding(activity.failing >= FAILING_BADLY, text, "failures")
     if seen.recent is not None:
         yield from _of_the_process(seen.recent)
 
@@ -76,23 +75,29 @@ def _of_the_process(recent: Recent) -> Iterator[Finding]:
     if late is not None and late > LATE_SECONDS:
         text = f"The event loop is late by {seconds(late)} (95th percentile): this machine is too busy."
         yield Finding(late > 4 * LATE_SECONDS, text, "numbers")
-    dropped = recent.now.lines_dropped - recent.before.lines_dropped
-    if dropped > 0:
-        yield Finding(
-            False, f"The access log has lost {number(dropped)} lines in the last minute.", "numbers"
-        )
+    for name, text in _LOSSES.items():
+        lost = getattr(recent.now, name) - getattr(recent.before, name)
+        if lost > 0:
+            yield Finding(False, f"{text.format(number(lost))} in the last minute.", "numbers")
+
+
+_LOSSES = {
+    "lines_dropped": "The access log has lost {} lines",
+    "captured_lines_dropped": "The capture log has lost {} lines",
+    "spans_lost": "The tracing collector has not taken {} spans",
+}
+"""By the field of a reading."""
 
 
 def _about(provider: ProviderRow) -> Iterator[Finding]:
-    name = provider.backend.provider
+    name = f"Provider {provider.backend.provider} of tenant {provider.backend.owner}"
     for key in provider.keys:
-        who = f"Provider {name}, key {key.key}" if key.key else f"Provider {name}"
+        who = f"{name}, key {key.key}" if key.key else name
         for is_bad, trouble in troubles(key):
             yield Finding(is_bad, f"{who}: {trouble}.", "providers")
-    faults = provider.faults
+    faults = provider.activity.ended.faults
     if sum(faults.values()) >= FAILING_NUMBER and provider.failing >= FAILING_SHARE:
-        reasons = listed(f"{number(times)} × {fault}" for fault, times in sorted(faults.items()))
-        text = f"Provider {name} fails at {percent(provider.failing)} of its attempts: {reasons}."
+        text = f"{name} fails at {percent(provider.failing)} of its attempts: {faults_told(faults)}."
         yield Finding(provider.failing >= FAILING_BADLY, text, "providers")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time
 
-from twisted.internet.defer import Deferred
+from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,9 +18,10 @@ from gateway.serving.page.history import History
 from gateway.serving.page.inventory import NOTHING, Inventory, inventory_of
 from gateway.serving.page.overview import Seen, overview
 from gateway.serving.page.reading import Reading
-from gateway.serving.page.sampler import InThread, Sampler
-from gateway.serving.page.sections import Sections, parts, sections
+from gateway.serving.page.sampler import WATCHED_SECONDS, Sampler
+from gateway.serving.page.sections import SectionMaker, Sections
 from gateway.serving.page.viewers import Events, Viewers
+from gateway.serving.page.work import Work
 from gateway.serving.status import Status
 from gateway.snapshot.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
@@ -28,6 +30,14 @@ from gateway.telemetry.sources import Sources
 
 MOST_HOSTS = 50
 """That the form suggests."""
+
+
+@frozen(eq=False)
+class _Made:
+    """What was made in another thread."""
+
+    sections: Sections
+    hosts: list[str]
 
 
 class LivePage:
@@ -42,27 +52,31 @@ class LivePage:
         sources: Sources,
         status: Status,
         failures: RecentFailures,
-        in_thread: InThread,
+        work: Work,
         wall_clock: Callable[[], float] = time,
     ) -> None:
         """Be ready to start.
 
         :param sources: what the metrics ask when somebody scrapes.
-        :param in_thread: where readings are taken and the page is made.
+        :param work: how readings are taken and the page is made.
         :param wall_clock: seconds of Unix time.
         """
+        self._reactor = reactor
         self._sources = sources
         self._status = status
         self._failures = failures
-        self._in_thread = in_thread
+        self._work = work
         self._wall_clock = wall_clock
         self._history = History()
-        self._sampler = Sampler(reactor, metrics, sources, in_thread, wall_clock, self._taken)
+        self._sampler = Sampler(reactor, metrics, sources, work, wall_clock, self._taken)
         self._viewers = Viewers(lambda: self._sampler.watched(len(self._viewers) > 0))
-        self._known: tuple[Snapshot, Inventory] | None = None
-        self._sections: Sections = {}
-        """As everybody who looks on has them."""
-        self._is_rendering = False
+        self._known = _Known()
+        self._made = _Made({}, [])
+        """As everybody who looks on has it."""
+        self._made_until = 0.0
+        """Clock time until which that need not be made anew for who comes."""
+        self._waiting: list[Deferred[_Made]] = []
+        """For what is being made; empty if nothing is."""
 
     def start(self) -> None:
         """Take readings from now on."""
@@ -73,65 +87,80 @@ class LivePage:
         self._sampler.stop()
         self._viewers.end()
 
+    def adopted(self) -> None:
+        """There is another snapshot; nothing of the one before is kept."""
+        self._known = _Known()
+        self._made_until = 0.0
+
     def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
         """The whole page as it is now."""
-        look = self._look()
-
-        def made() -> bytes:
-            seen = look()
-            return page(
-                __version__, parts(overview(seen)), _hosts(seen.inventory), can_sign_out=can_sign_out
-            ).encode()
-
-        return self._in_thread(made)
+        made = succeed(self._made) if self._is_made else self._make()
+        return made.addCallback(
+            lambda made: page(__version__, made.sections, made.hosts, can_sign_out=can_sign_out).encode()
+        )
 
     @property
     def is_full(self) -> bool:
         """So many look on that nobody else can."""
         return self._viewers.is_full
 
-    def follow(self, request: http.Request) -> None:
-        """Send this one everything from now on; its head is written already."""
-        self._viewers.add(request)
+    def follow(self, request: http.Request, may_look: Callable[[], bool]) -> None:
+        """Send this one everything from now on; its head is written already.
 
-    def _taken(self, reading: Reading) -> None:
+        :param may_look: tells whether it still may; once it may not, it is let go of.
+        """
+        self._viewers.add(request, may_look, self._everything() if self._is_made else ())
+
+    @property
+    def _is_made(self) -> bool:
+        if self._viewers and self._made.sections:
+            return True
+        return self._reactor.seconds() < self._made_until
+
+    def _taken(self, reading: Reading) -> Deferred[_Made | None] | None:
         self._history.add(reading)
-        if self._viewers and not self._is_rendering:
-            self._is_rendering, look = True, self._look()
-            self._in_thread(lambda: sections(overview(look()))).addBoth(self._rendered)
+        return self._make().addErrback(self._has_failed) if self._viewers else None
 
-    def _rendered(self, result: Sections | Failure) -> None:
-        self._is_rendering = False
-        if isinstance(result, Failure):
-            self._log.failure("The live page cannot be made", result)
-        else:
+    def _has_failed(self, failure: Failure) -> None:
+        self._log.failure("The live page cannot be made", failure)
+
+    def _make(self) -> Deferred[_Made]:
+        """Make it anew and tell everybody what has changed; who asks meanwhile gets the same."""
+        waiting: Deferred[_Made] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            self._work.do(self._look()).addBoth(self._has_made)
+        return waiting
+
+    def _has_made(self, result: _Made | Failure) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not isinstance(result, Failure):
             self._tell(result)
+        for each in waiting:
+            each.callback(result)
 
-    def _tell(self, now: Sections) -> None:
-        before, self._sections = self._sections, now
-        changed = {name: text for name, text in now.items() if text != before.get(name)}
+    def _tell(self, made: _Made) -> None:
+        before, self._made = self._made.sections, made
+        self._made_until = max(self._reactor.seconds() + WATCHED_SECONDS, self._work.rested_at)
+        changed = {name: str(html) for name, html in made.sections.items() if html != before.get(name)}
         point = self._history.newest_point()
         self._viewers.tell((("sections", changed), ("points", [point] if point else [])), self._everything)
 
     def _everything(self) -> Events:
-        return ("sections", self._sections), ("history", self._history.points())
+        whole = {name: str(html) for name, html in self._made.sections.items()}
+        return ("sections", whole), ("history", self._history.points())
 
-    def _look(self) -> Callable[[], Seen]:
-        """Gather what there is to be seen, here; it is put together wherever the callable is called."""
+    def _look(self) -> Callable[[], _Made]:
+        """Gather what there is to be seen, here; the page is made of it wherever the callable is called."""
         status, sources, known = self._status, self._sources, self._known
         generation, recent = status.generation, self._history.recent
         draining, (ready, reasons) = status.draining, status.ready()
         failures, unix = tuple(self._failures.newest_first()), self._wall_clock()
 
-        def seen() -> Seen:
-            snapshot = generation.snapshot if generation is not None else None
-            inventory = NOTHING
-            if snapshot is not None:
-                inventory = known[1] if known is not None and known[0] is snapshot else inventory_of(snapshot)
-                self._known = (snapshot, inventory)
+        def made() -> _Made:
+            inventory = known.inventory(generation.snapshot) if generation is not None else NOTHING
             names = generation.tenants if generation is not None else {}
-            return Seen(
-                version=__version__,
+            seen = Seen(
                 time=unix,
                 draining=draining,
                 ready=ready,
@@ -143,12 +172,26 @@ class LivePage:
                 recent=recent,
                 failures=failures,
             )
+            return _Made(known.maker.sections(overview(seen)), _hosts(inventory))
 
-        return seen
+        return made
+
+
+class _Known:
+    """What need not be found out again for as long as a snapshot runs; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.maker = SectionMaker()
+        self._inventory: Inventory | None = None
+
+    def inventory(self, snapshot: Snapshot) -> Inventory:
+        """What this snapshot has, which is the only one ever asked about."""
+        if self._inventory is None:
+            self._inventory = inventory_of(snapshot)
+        return self._inventory
 
 
 def _hosts(inventory: Inventory) -> list[str]:
     """Hosts that can be asked, those of written routes first."""
-    named = [shown.route for shown in inventory.rules if "*" not in shown.route.host]
-    hosts = dict.fromkeys(route.host for route in sorted(named, key=lambda route: not route.name))
+    hosts = dict.fromkeys(shown.route.host for shown in inventory.rules if "*" not in shown.route.host)
     return list(hosts)[:MOST_HOSTS]

@@ -1,64 +1,115 @@
-"""Elements to text.  Whatever gets into the page comes by here, and is escaped."""
+"""Elements as text.  Whatever gets into the page comes by here, and is escaped.
+
+Not `twisted.web.template`, which takes thirty times as long: everything that changes is made anew every two seconds for
+as long as somebody looks.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
-from twisted.python.failure import Failure
-from twisted.web.template import Tag, flatten
+from attrs import frozen
 
 from gateway.serving.page.wording import NOTHING, stranger
 
-Markup: TypeAlias = str | Tag | list[Any]
+
+class Html(str):
+    """Text that is HTML already.  All other text is escaped on its way into an element."""
+
+    __slots__ = ()
+
+
+Markup: TypeAlias = "str | Html | Iterable[Markup]"
 """A text, an element, or several of them after one another."""
+
+_VOID = frozenset({"br", "input", "link", "meta"})
+"""Elements without content (HTML §13.1.2)."""
+
+_SPECIAL = re.compile("[^ -!#-%(-;=?-~\xa0-\u0600]")
+"""All that may have to be escaped, or made visible; much else, too, which is then looked at."""
+
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
 class _Elements:
-    """Twisted's own `tags` knows no element younger than 2010, and none of SVG."""
-
-    def __getattr__(self, name: str) -> Tag:
-        return Tag(name)
+    def __getattr__(self, name: str) -> Callable[..., Html]:
+        made = partial(_element, name)
+        setattr(self, name, made)
+        return made
 
 
 tags = _Elements()
-"""`tags.td("text", class_="number")`."""
+"""`tags.td("text", class_="number")`; where the name of an attribute is one of Python's words, it ends with `_`.  An
+attribute that is None is left out."""
 
 
-def rendered(markup: Markup) -> str:
-    """The elements as HTML.  What cannot be seen in a text is made visible; the elements are used up."""
-    written: list[bytes] = []
-    failures: list[Failure] = []
-    # Nothing in it waits, so it is done at once.
-    flatten(None, _visible(markup), written.append).addErrback(failures.append)
-    for failure in failures:
-        failure.raiseException()
-    return b"".join(written).decode()
+def html(markup: Markup) -> Html:
+    """The elements as HTML, with texts escaped and what cannot be seen in them made visible."""
+    if isinstance(markup, Html):
+        return markup
+    if isinstance(markup, str):
+        return Html(_escaped(markup))
+    return Html("".join([html(each) for each in markup]))
 
 
-def table(headings: tuple[str, ...], rows: list[Tag], *, numbers_from: int) -> Tag:
+def _element(name: str, /, *children: Markup, **attributes: str | None) -> Html:
+    written = [
+        f' {attribute.rstrip("_")}="{_escaped(value)}"'
+        for attribute, value in attributes.items()
+        if value is not None
+    ]
+    start = f"<{name}{''.join(written)}>"
+    if name in _VOID:
+        return Html(start)
+    return Html(f"{start}{''.join([html(child) for child in children])}</{name}>")
+
+
+def _escaped(text: str) -> str:
+    return stranger(text).translate(_ENTITIES) if _SPECIAL.search(text) else text
+
+
+@frozen
+class Titled:
+    """What a cell of a table holds, and what is told of it where somebody points at it."""
+
+    content: Markup
+    title: str
+
+
+Cell: TypeAlias = "Markup | Titled"
+
+
+def table(
+    headings: tuple[str, ...], rows: Iterable[tuple[str, Iterable[Cell]]], *, numbers_from: int
+) -> Html:
     """A table that a narrow screen shows as a card for each row.
 
-    :param rows: `tr`, with a `td` for each heading.
+    :param rows: the name by which a row is known again, and a cell for each heading.
     :param numbers_from: the first column that holds numbers.
     """
-    for row in rows:
-        cells = [child for child in row.children if isinstance(child, Tag)]
-        for index, (heading, cell) in enumerate(zip(headings, cells, strict=True)):
-            cell.attributes["data-label"] = heading
-            empty = cell.children in ([NOTHING], ["0"])
-            cell.children = [tags.div(*cell.children, class_="nothing" if empty else "")]
-            if index >= numbers_from:
-                cell(class_="number")
-    head = tags.tr(
-        *(
-            tags.th(heading, scope="col", class_="number" if index >= numbers_from else "")
-            for index, heading in enumerate(headings)
+    columns = [
+        (heading, "number" if index >= numbers_from else None) for index, heading in enumerate(headings)
+    ]
+    head = tags.tr(*(tags.th(heading, scope="col", class_=kind) for heading, kind in columns))
+    body = tags.tbody(*(_row(key, columns, cells) for key, cells in rows))
+    return tags.div(tags.table(tags.thead(head), body), class_="scrolls")
+
+
+def _row(key: str, columns: list[tuple[str, str | None]], cells: Iterable[Cell]) -> Html:
+    made = []
+    for (heading, kind), cell in zip(columns, cells, strict=True):
+        content, title = (cell.content, cell.title) if isinstance(cell, Titled) else (cell, None)
+        empty = "nothing" if content in (NOTHING, "0") else None
+        made.append(
+            tags.td(tags.div(content, class_=empty), title=title, class_=kind, **{"data-label": heading})
         )
-    )
-    return tags.div(tags.table(tags.thead(head), tags.tbody(*rows)), class_="scrolls")
+    return tags.tr(*made, **{"data-key": key})
 
 
-def badge(kind: str, text: str) -> Tag:
+def badge(kind: str, text: str) -> Html:
     """A word in colour.
 
     :param kind: `good`, `warning`, `bad` or `plain`.
@@ -66,20 +117,6 @@ def badge(kind: str, text: str) -> Tag:
     return tags.span(text, class_=f"badge {kind}")
 
 
-def left_out(shown: int, all_of_them: int, where: str) -> Markup:
-    """A sentence where a table does not show everything."""
-    if shown == all_of_them:
-        return ""
-    text = f"{shown} of {all_of_them} are shown, those that fail or have most to do; {where} has all."
-    return tags.p(text, class_="note")
-
-
-def _visible(markup: Markup) -> Markup:
-    if isinstance(markup, str):
-        return stranger(markup)
-    if isinstance(markup, Tag):
-        markup.children = [_visible(child) for child in markup.children]  # type: ignore[arg-type]
-        for name, value in markup.attributes.items():
-            markup.attributes[name] = stranger(str(value))
-        return markup
-    return [_visible(each) for each in markup]
+def folded(key: str, summary: Markup, *content: Markup) -> Html:
+    """What is shown only once somebody opens it; it stays open while the rest of the page changes."""
+    return tags.details(tags.summary(summary), *content, **{"data-key": key})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.web.template import Tag
-
-from gateway.serving.page.counts import Counts
-from gateway.serving.page.markup import Markup, tags
-from gateway.serving.page.overview import Activity, Overview
+from gateway.serving.page.activity import Activity
+from gateway.serving.page.markup import Html, Markup, tags
+from gateway.serving.page.overview import Overview
 from gateway.serving.page.wording import NOTHING, money, number, percent, rate, seconds
 
 
@@ -41,7 +39,7 @@ def numbers_section(overview: Overview) -> Markup:
         _tile(
             "tokens / s",
             rate(_per_second(lately.input_tokens + lately.output_tokens, whole)),
-            f"{tokens(total)} in all",
+            _tokens(total.input_tokens, total.output_tokens),
         ),
         _tile("cost", money(total.costs.items()), _hourly(whole)),
     ]
@@ -51,16 +49,14 @@ def numbers_section(overview: Overview) -> Markup:
     return tags.dl(*tiles, class_="tiles")
 
 
-def _tile(name: str, value: str, more: str, kind: str = "") -> Tag:
+def _tile(name: str, value: str, more: str, kind: str = "") -> Html:
     return tags.div(
         tags.dt(name), tags.dd(value, class_=f"value {kind}".strip()), tags.dd(more), class_="tile"
     )
 
 
-def tokens(counts: Counts) -> str:
-    """Those given and those got."""
-    given, got = counts.input_tokens, counts.output_tokens
-    return f"{number(given)} + {number(got)}" if given or got else NOTHING
+def _tokens(given: float, got: float) -> str:
+    return f"{number(given)} in, {number(got)} out" if given or got else "none yet"
 
 
 def _hourly(activity: Activity) -> str:

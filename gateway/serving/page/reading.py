@@ -12,7 +12,7 @@ from operator import add
 from attrs import field, frozen
 from prometheus_client import ProcessCollector
 
-from gateway.serving.page.counts import Sizes, Tally, tally, total
+from gateway.serving.page.counts import ATTEMPTS, Sizes, Tally, how_it_ended, tally, total
 from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
@@ -38,6 +38,10 @@ class Reading:
     """To providers: by the owner, the provider and the state."""
     lines_dropped: int = 0
     """Of the access log."""
+    captured_lines_dropped: int = 0
+    """Of the capture log."""
+    spans_lost: int = 0
+    """That the tracing collector has not taken."""
     lag: Sizes = field(factory=lambda: Sizes((), [0]))
     """By how many seconds the event loop was late."""
     memory: float = 0.0
@@ -56,10 +60,10 @@ def read(metrics: Metrics, sources: Sources, at: float, time: float, last: Readi
     known = last.backends if last is not None else {}
     backends: dict[SeriesLabels, Tally] = {}
     for labels, timings, clients in metrics.backends():
-        backends[labels] = _tally(known.get(labels), metrics.attempts(labels), timings, clients)
+        backends[labels] = _tally(known.get(labels), _attempts(metrics, labels), timings, clients)
     for labels in metrics.attempted_backends():
         if labels not in backends:
-            backends[labels] = tally({}, metrics.attempts(labels))
+            backends[labels] = _tally(known.get(labels), _attempts(metrics, labels), Timings(), [])
     process = {sample.name: sample.value for family in _PROCESS.collect() for sample in family.samples}
     return Reading(
         at=at,
@@ -69,6 +73,8 @@ def read(metrics: Metrics, sources: Sources, at: float, time: float, last: Readi
         in_flight=metrics.in_flight,
         connections=sources.upstream_connections(),
         lines_dropped=sources.lines_dropped(),
+        captured_lines_dropped=sources.captured_lines_dropped(),
+        spans_lost=sources.spans_lost(),
         lag=Sizes(sources.loop_lag.bounds, sources.loop_lag.buckets().numbers),
         memory=process.get("process_resident_memory_bytes", 0.0),
         started=process.get("process_start_time_seconds", time),
@@ -78,21 +84,33 @@ def read(metrics: Metrics, sources: Sources, at: float, time: float, last: Readi
 _PROCESS = ProcessCollector(registry=None)
 
 
+def _attempts(metrics: Metrics, labels: SeriesLabels) -> dict[str, int]:
+    """How attempts at one backend have ended, with the status where that is what failed."""
+    attempts = metrics.attempts(labels)
+    if "status" in attempts:
+        for status, number in metrics.attempt_statuses(labels).items():
+            how = how_it_ended("status", status)
+            if how in ATTEMPTS:
+                attempts[how] = number
+                attempts["status"] = max(0, attempts["status"] - number)
+    return attempts
+
+
 def _tally(last: Tally | None, attempts: Mapping[str, int], timings: Timings, clients: list[Series]) -> Tally:
     """What was counted at one backend; the last tally where nothing has happened since."""
-    outcomes: dict[Outcome, int] = {}
+    answers: dict[tuple[int, Outcome], int] = {}
     for series in clients:
-        for (_, outcome), number in series.answers().items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + number
+        for answer, number in series.answers().items():
+            answers[answer] = answers.get(answer, 0) + number
     # All else is counted where these are.
-    if last is not None and last.happened == sum(outcomes.values()) + sum(attempts.values()):
+    if last is not None and last.happened == sum(answers.values()) + sum(attempts.values()):
         return last
     costs: dict[str, float] = {}
     for series in clients:
         for currency, cost in series.costs.copy().items():
             costs[currency] = costs.get(currency, 0.0) + cost
     return tally(
-        outcomes,
+        answers,
         attempts,
         tokens=(sum(each.input_tokens for each in clients), sum(each.output_tokens for each in clients)),
         duration=_together(each.duration for each in clients),

@@ -1,17 +1,17 @@
-"""Takes a reading of the metrics now and then, at a cost that is bounded whatever there is to read."""
+"""Takes a reading of the metrics now and then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.serving.page.reading import Reading, read
+from gateway.serving.page.work import Work
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sources import Sources
 
@@ -20,19 +20,6 @@ WATCHED_SECONDS = 2.0
 
 UNWATCHED_SECONDS = 10.0
 """Between two readings while nobody does: who comes wants to see what has been."""
-
-REST = 50.0
-"""A reading that took a second is followed by so many seconds without one: all of them take a fiftieth of a core at
-most."""
-
-T = TypeVar("T")
-
-
-class InThread(Protocol):
-    """Calls a function in another thread: `partial(deferToThreadPool, reactor, pool)`."""
-
-    def __call__(self, function: Callable[[], T], /) -> Deferred[T]:
-        """Tell what it returns."""
 
 
 class Sampler:
@@ -45,28 +32,29 @@ class Sampler:
         reactor: IReactorTime,
         metrics: Metrics,
         sources: Sources,
-        in_thread: InThread,
+        work: Work,
         wall_clock: Callable[[], float],
-        taken: Callable[[Reading], None],
+        taken: Callable[[Reading], Any],
     ) -> None:
         """Be ready to start.
 
         :param sources: what is asked besides, in another thread.
+        :param work: how readings are taken, and when there may be another one.
         :param wall_clock: seconds of Unix time.
-        :param taken: called with each reading, in the reactor's thread.
+        :param taken: called with each reading, in the reactor's thread; the next one waits for what it returns, if
+            that is a Deferred.
         """
         self._reactor = reactor
         self._metrics = metrics
         self._sources = sources
         self._last: Reading | None = None
-        self._in_thread = in_thread
+        self._work = work
         self._wall_clock = wall_clock
         self._taken = taken
         self._is_watched = False
         self._running = False
         self._is_reading = False
         self._next: IDelayedCall | None = None
-        self._earliest = 0.0
 
     def start(self) -> None:
         """Take the first reading now."""
@@ -88,32 +76,26 @@ class Sampler:
     def _take(self) -> None:
         self._next = None
         self._is_reading = True
-        began = self._reactor.seconds()
-        reading = self._in_thread(partial(self._read, began))
-        reading.addCallbacks(self._has_taken, self._has_failed)
-        reading.addBoth(self._go_on, began)
+        reading = self._work.do(partial(self._read, self._reactor.seconds()))
+        reading.addCallback(self._has_taken).addErrback(self._has_failed).addBoth(self._go_on)
 
-    def _read(self, began: float) -> Reading:
-        return read(self._metrics, self._sources, began, self._wall_clock(), self._last)
+    def _read(self, at: float) -> Reading:
+        return read(self._metrics, self._sources, at, self._wall_clock(), self._last)
 
-    def _has_taken(self, reading: Reading) -> None:
+    def _has_taken(self, reading: Reading) -> Any:
         self._last = reading
-        if self._running:
-            self._taken(reading)
+        return self._taken(reading) if self._running else None
 
     def _has_failed(self, failure: Failure) -> None:
         self._log.failure("The metrics could not be read for the page", failure)
 
-    def _go_on(self, result: Any, began: float) -> Any:
+    def _go_on(self, result: Any) -> None:
         self._is_reading = False
-        now = self._reactor.seconds()
-        self._earliest = now + (now - began) * REST
         if self._running:
             self._schedule(WATCHED_SECONDS if self._is_watched else UNWATCHED_SECONDS)
-        return result
 
     def _schedule(self, seconds: float) -> None:
-        wait = max(seconds, self._earliest - self._reactor.seconds())
+        wait = max(seconds, self._work.rested_at - self._reactor.seconds())
         self._next = self._reactor.callLater(wait, self._take)
 
     def _cancel(self) -> None:

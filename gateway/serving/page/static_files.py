@@ -1,4 +1,4 @@
-"""Script, style, icon, and uPlot, which draws the charts: files of this package, the same for everybody."""
+"""Scripts, style, icon, and uPlot, which draws the charts: files of this package, the same for everybody."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ UPLOT = "uplot-1.6.32"
 
 PREFIX = "/static/"
 
+CHARTS_SCRIPT = PREFIX + "charts.js"
 ICON = PREFIX + "icon.svg"
 PAGE_SCRIPT = PREFIX + "page.js"
 PAGE_STYLE = PREFIX + "page.css"
@@ -17,6 +18,7 @@ UPLOT_SCRIPT = f"{PREFIX}{UPLOT}/uPlot.iife.min.js"
 UPLOT_STYLE = f"{PREFIX}{UPLOT}/uPlot.min.css"
 
 _CONTENT_TYPES = {
+    CHARTS_SCRIPT: "text/javascript; charset=utf-8",
     ICON: "image/svg+xml",
     PAGE_SCRIPT: "text/javascript; charset=utf-8",
     PAGE_STYLE: "text/css; charset=utf-8",

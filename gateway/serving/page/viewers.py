@@ -24,8 +24,10 @@ Events = tuple[tuple[str, object], ...]
 class Viewer:
     """One of them."""
 
-    def __init__(self, request: http.Request) -> None:
+    def __init__(self, request: http.Request, may_look: Callable[[], bool]) -> None:
         self._request = request
+        self.may_look = may_look
+        """Asked before it is sent anything."""
         self._is_full = False
         self.has_all = False
         """It was sent everything, and every change since."""
@@ -74,12 +76,18 @@ class Viewers:
         """No more are taken."""
         return len(self._viewers) >= MOST_VIEWERS
 
-    def add(self, request: http.Request) -> None:
-        """Send it everything from now on; its head is written already."""
-        viewer = Viewer(request)
+    def add(self, request: http.Request, may_look: Callable[[], bool], everything: Events) -> None:
+        """Send it everything from now on; its head is written already.
+
+        :param may_look: tells whether it still may; once it may not, it is sent nothing more and let go of.
+        :param everything: as others have it; empty if nobody has.
+        """
+        viewer = Viewer(request, may_look)
         request.registerProducer(viewer, True)
         request.notifyFinish().addBoth(self._gone, viewer)
         self._viewers.append(viewer)
+        if everything:
+            viewer.has_all = viewer.send(encoded(everything))
         if len(self._viewers) == 1:
             self._changed()
 
@@ -87,11 +95,13 @@ class Viewers:
         """Tell each what has changed, and who does not have the rest yet, everything."""
         news, whole = encoded(changes), b""
         for viewer in tuple(self._viewers):
-            if viewer.has_all:
+            if not viewer.may_look():
+                viewer.end()
+            elif viewer.has_all:
                 viewer.send(news)
-                continue
-            whole = whole or encoded(everything())
-            viewer.has_all = viewer.send(whole)
+            else:
+                whole = whole or encoded(everything())
+                viewer.has_all = viewer.send(whole)
 
     def end(self) -> None:
         """There will be no more for anybody."""

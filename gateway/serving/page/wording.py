@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 NOTHING = "–"
 """Stands for what is not known."""
+
+DAY = 86400.0
+"""Seconds."""
 
 
 def number(value: float) -> str:
@@ -55,7 +58,7 @@ def seconds(value: float | None) -> str:
     for size, unit in ((60, "min"), (3600, "h")):
         if value / size < 99.5:
             return f"{value / size:.0f} {unit}"
-    return f"{value / 86400:.0f} d"
+    return f"{value / DAY:.0f} d"
 
 
 def money(amounts: Iterable[tuple[str, float]]) -> str:
@@ -68,9 +71,10 @@ def _amount(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}" if amount >= 0.0001 else "<0.0001"
 
 
-def clock(unix: float) -> str:
-    """The time of day in UTC: `14:03:22`."""
-    return datetime.fromtimestamp(unix, UTC).strftime("%H:%M:%S")
+def clock(unix: float, now: float) -> str:
+    """The time of day in UTC: `14:03:22`, and `21 Nov 14:03:22` if that is another day than now."""
+    form = "%H:%M:%S" if unix // DAY == now // DAY else "%-d %b %H:%M:%S"
+    return datetime.fromtimestamp(unix, UTC).strftime(form)
 
 
 def moment(unix: float) -> str:
@@ -81,6 +85,12 @@ def moment(unix: float) -> str:
 def listed(several: Iterable[str]) -> str:
     """Some things in one line."""
     return ", ".join(several)
+
+
+def faults_told(faults: Mapping[str, float]) -> str:
+    """What went wrong with attempts, the most frequent first: `17 × status 401, 2 × cut`."""
+    ordered = sorted(faults.items(), key=lambda each: (-each[1], each[0]))
+    return listed(f"{number(times)} × {fault}" for fault, times in ordered)
 
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.policy.retrying import Fault
-from gateway.serving.page.counts import Tally, between, ended_between, tally, total
+from gateway.serving.page.counts import ATTEMPTS, Tally, between, ended_between, tally, total
 from gateway.telemetry.families import BUCKETS, FIRST_TOKEN_BUCKETS, OVERHEAD_BUCKETS
 from gateway.telemetry.outcomes import Outcome
 
@@ -23,8 +23,8 @@ def buckets(bounds: tuple[float, ...]) -> st.SearchStrategy[list[int]]:
 
 TALLIES = st.builds(
     tally,
-    st.dictionaries(st.sampled_from(Outcome), NUMBERS),
-    st.dictionaries(st.sampled_from(["ok", "cancelled", *Fault]), NUMBERS),
+    st.dictionaries(st.tuples(st.sampled_from([200, 400, 500]), st.sampled_from(Outcome)), NUMBERS),
+    st.dictionaries(st.sampled_from([*ATTEMPTS]), NUMBERS),
     tokens=st.tuples(NUMBERS, NUMBERS),
     duration=buckets(BUCKETS),
     first_token=buckets(FIRST_TOKEN_BUCKETS),
@@ -35,7 +35,7 @@ TALLIES = st.builds(
 
 def test_everything_that_was_counted_can_be_had_again() -> None:
     made = tally(
-        {Outcome.OK: 5, Outcome.CLIENT_LEFT: 2, Outcome.ANSWER_CUT: 1},
+        {(200, Outcome.OK): 5, (499, Outcome.CLIENT_LEFT): 2, (200, Outcome.ANSWER_CUT): 1},
         {"ok": 6, Fault.OPEN: 3},
         tokens=(1 << 35, 7),
         duration=[1, *[0] * (len(BUCKETS) - 1), 2],
@@ -73,14 +73,14 @@ def test_what_was_counted_between_two_moments(then: Tally, more: Tally) -> None:
 
 
 def test_who_was_not_there_before_began_at_nothing() -> None:
-    now = tally({Outcome.OK: 3}, {})
+    now = tally({(200, Outcome.OK): 3}, {})
     assert between([(None, now)]).requests == ended_between([(None, now)]).requests == 3
     assert between([(now, now)]).requests == ended_between([(now, now)]).requests == 0
 
 
 def test_what_has_been_forgotten_does_not_count_against_anything() -> None:
-    then = tally({Outcome.OK: 5}, {"ok": 5}, duration=[5, *[0] * len(BUCKETS)], costs={"USD": 10.0})
-    now = tally({Outcome.ANSWER_CUT: 1}, {}, costs={"USD": 4.0, "EUR": 1.0})
+    then = tally({(200, Outcome.OK): 5}, {"ok": 5}, duration=[5, *[0] * len(BUCKETS)], costs={"USD": 10.0})
+    now = tally({(200, Outcome.ANSWER_CUT): 1}, {}, costs={"USD": 4.0, "EUR": 1.0})
     since = between([(then, now)])
     assert since.costs == {"USD": 0.0, "EUR": 1.0}
     assert (since.requests, since.failed, ended_between([(then, now)]).requests) == (1, 1, 1)
@@ -91,7 +91,7 @@ def test_a_tally_is_small_and_nothing_for_the_collector() -> None:
     """A hundred thousand of them lie in each of four readings."""
     spread = [1000 * (3 <= place < 11) for place in range(40)]
     made = tally(
-        {Outcome.OK: 7990, Outcome.CLIENT_LEFT: 10},
+        {(200, Outcome.OK): 7990, (499, Outcome.CLIENT_LEFT): 10},
         {"ok": 7990, "cut": 10},
         tokens=(400_000, 800_000),
         duration=spread[: len(BUCKETS) + 1],

@@ -19,7 +19,7 @@ def reading(at: float, requests: int, slow: int = 0) -> Reading:
     """So many requests, of which some took two seconds and the others none."""
     duration = [0] * (len(BUCKETS) + 1)
     duration[0], duration[bisect_left(BUCKETS, 2.0)] = requests - slow, slow
-    return Reading(at, UNIX + at, tally({Outcome.OK: requests}, {}, duration=duration), {})
+    return Reading(at, UNIX + at, tally({(200, Outcome.OK): requests}, {}, duration=duration), {})
 
 
 def history(*times: float) -> History:

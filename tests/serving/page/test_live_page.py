@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import TypeVar
+from weakref import ref
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, execute
@@ -12,10 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.serving.page import live_page
 from gateway.serving.page.live_page import LivePage
-from gateway.serving.page.overview import Overview
+from gateway.serving.page.overview import Overview, Seen, overview
 from gateway.serving.page.sampler import UNWATCHED_SECONDS, WATCHED_SECONDS
-from gateway.serving.page.sections import Sections, sections
+from gateway.serving.page.work import REST, Work
 from gateway.serving.status import Status
+from gateway.snapshot.generations import Generation
 from gateway.telemetry.exchange_record import NO_NAMES, ExchangeRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
@@ -46,16 +49,27 @@ class LivePageTests(SynchronousTestCase):
             Sources(),
             self.status,
             self.failures,
-            in_thread,
+            Work(self.clock, in_thread, lambda: self.worked),
             lambda: 1_795_000_000.0 + self.clock.seconds(),
         )
         self.made = 0
-        self.patch(live_page, "sections", self.sections)
+        self.takes = self.worked = 0.0
+        self.is_broken = False
+        self.patch(live_page, "overview", self.overview)
         self.page.start()
 
-    def sections(self, overview: Overview) -> Sections:
+    def overview(self, seen: Seen) -> Overview:
         self.made += 1
-        return sections(overview)
+        self.worked += self.takes
+        if self.is_broken:
+            raise ValueError("no page today")
+        return overview(seen)
+
+    def adopt(self, conf: str) -> Generation:
+        generation = adopt_conf(conf)
+        self.status.adopted(generation, self.clock.seconds())
+        self.page.adopted()
+        return generation
 
     def count(self, number: int) -> None:
         for _ in range(number):
@@ -63,7 +77,7 @@ class LivePageTests(SynchronousTestCase):
 
     def follow(self) -> Request:
         request = Request()
-        self.page.follow(request)  # type: ignore[arg-type]
+        self.page.follow(request, lambda: True)  # type: ignore[arg-type]
         return request
 
     def document(self) -> str:
@@ -73,11 +87,11 @@ class LivePageTests(SynchronousTestCase):
         self.assertIn("not serving", self.document())
 
     def test_the_page_shows_what_runs(self) -> None:
-        self.status.adopted(adopt_conf(provider("first") + route_to("first")), 5.0)
+        self.adopt(provider("first") + route_to("first"))
         shown = self.document()
         self.assertIn("first.example", shown)
         self.assertIn('<option value="demo"></option><option value="first.example">', shown)
-        self.status.adopted(adopt_conf(provider("other")), 6.0)
+        self.adopt(provider("other"))
         self.assertIn("other.example", self.document())
         self.assertNotIn("first.example", self.document())
 
@@ -119,13 +133,60 @@ class LivePageTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_page_that_cannot_be_made_is_logged_and_tried_again(self) -> None:
-        def broken(_: Overview) -> Sections:
-            raise ValueError("no page today")
-
-        self.patch(live_page, "sections", broken)
+        self.is_broken = True
         viewer = self.follow()
         self.clock.advance(0)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-        self.patch(live_page, "sections", self.sections)
+        self.failureResultOf(self.page.document(can_sign_out=False), ValueError)
+        self.is_broken = False
         self.clock.advance(WATCHED_SECONDS)
         self.assertEqual(len(viewer.heard()), 2)
+
+    def test_who_comes_later_has_it_all_at_once(self) -> None:
+        self.follow()
+        self.clock.advance(0)
+        made = self.made
+        events = self.follow().heard()
+        self.assertEqual([name for name, _ in events], ["sections", "history"])
+        self.assertEqual(self.made, made)
+
+    def test_the_page_is_made_once_for_all_who_ask_in_a_while(self) -> None:
+        for _ in range(3):
+            self.document()
+        self.follow()
+        self.assertEqual(self.made, 1)
+        self.clock.advance(WATCHED_SECONDS)
+        self.document()
+        self.assertEqual(self.made, 2)
+
+    def test_who_asks_while_it_is_made_waits_for_the_same(self) -> None:
+        begun: list[Callable[[], None]] = []
+
+        def later(function: Callable[[], T]) -> Deferred[T]:
+            done: Deferred[T] = Deferred()
+            begun.append(lambda: done.callback(function()))
+            return done
+
+        self.patch(self.page._work, "_in_thread", later)
+        asked = [self.page.document(can_sign_out=False) for _ in range(3)]
+        self.assertEqual(len(begun), 1)
+        begun[0]()
+        self.assertEqual({len(self.successResultOf(each)) > 1000 for each in asked}, {True})
+
+    def test_making_it_is_followed_by_a_rest_as_reading_is(self) -> None:
+        self.follow()
+        self.takes = 0.5
+        self.clock.advance(0)
+        made = self.made
+        self.clock.pump([1.0] * int(0.5 * REST - 1))
+        self.assertEqual(self.made, made)
+        self.clock.pump([1.0] * 2)
+        self.assertEqual(self.made, made + 1)
+
+    def test_nothing_is_kept_of_a_snapshot_that_runs_no_longer(self) -> None:
+        old = ref(self.adopt(provider("first") + route_to("first")).snapshot)
+        self.document()
+        self.assertIsNotNone(old())
+        self.adopt(provider("other"))
+        gc.collect()
+        self.assertIsNone(old())

@@ -73,18 +73,48 @@ def test_what_has_not_changed_is_not_counted_anew() -> None:
 def test_a_backend_that_was_only_tried() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.attempted(VIP, "unreachable")
-    assert total([reading(metrics).backends[VIP]]).attempts == {"unreachable": 1}
+    first = reading(metrics)
+    assert total([first.backends[VIP]]).attempts == {"unreachable": 1}
+    assert reading(metrics, first).backends[VIP] is first.backends[VIP]
+
+
+def test_what_failed_with_a_status_says_which() -> None:
+    metrics = Metrics(CollectorRegistry())
+    for status in (401, 401, 503, 400, 422, 418):
+        metrics.attempted(VIP, "status")
+        metrics.failed_with(VIP, status)
+    for outcome in ("ok", "cut", "cancelled", "open"):
+        metrics.attempted(VIP, outcome)
+    vip = total([reading(metrics).backends[VIP]])
+    assert vip.made == 8
+    # A provider that blames the request is not to blame itself, one that refuses our key is.
+    assert vip.faults == {"status 401": 2, "status 503": 1, "cut": 1, "status": 1}
+
+
+def test_what_a_provider_blames_on_the_request_has_not_failed() -> None:
+    metrics = Metrics(CollectorRegistry())
+    series = metrics.series(VIP, "")
+    for code in (400, 404, 413, 422, 401, 403, 429, 500):
+        series.finished(code, Outcome.PROVIDER_ERROR, 0.1, None)
+    series.finished(200, Outcome.ANSWER_CUT, 0.1, None)
+    whole = total([reading(metrics).whole])
+    assert (whole.requests, whole.refused, whole.failed) == (9, 4, 5)
 
 
 def test_how_things_stand() -> None:
     lag = Histogram((0.1, 1.0))
     lag.add(0.5)
     sources = Sources(
-        upstream_connections=lambda: {("acme", "first", "idle"): 2}, lines_dropped=lambda: 3, loop_lag=lag
+        upstream_connections=lambda: {("acme", "first", "idle"): 2},
+        lines_dropped=lambda: 3,
+        captured_lines_dropped=lambda: 4,
+        spans_lost=lambda: 5,
+        loop_lag=lag,
     )
     metrics = Metrics(CollectorRegistry())
     metrics.in_flight = 7
     now = read(metrics, sources, 1.0, 2.0, None)
     assert (now.in_flight, now.lines_dropped) == (7, 3)
+    assert (now.captured_lines_dropped, now.spans_lost) == (4, 5)
     assert now.connections == {("acme", "first", "idle"): 2}
     assert now.lag.numbers == [0, 1, 1]

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.serving.page.reading import Reading
-from gateway.serving.page.sampler import REST, UNWATCHED_SECONDS, WATCHED_SECONDS, Sampler
+from gateway.serving.page.sampler import UNWATCHED_SECONDS, WATCHED_SECONDS, Sampler
+from gateway.serving.page.work import REST, Work
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.sources import Sources
 
@@ -21,23 +22,34 @@ T = TypeVar("T")
 class SamplerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.took = 0.0
+        self.takes = self.waits = self.worked = 0.0
+        self.following: Deferred[None] | None = None
         self.readings: list[Reading] = []
         metrics, sources = Metrics(CollectorRegistry()), Sources(lines_dropped=self.lines_dropped)
         self.is_broken = False
         self.sampler = Sampler(
-            self.clock, metrics, sources, self.in_thread, lambda: 5.0, self.readings.append
+            self.clock,
+            metrics,
+            sources,
+            Work(self.clock, self.in_thread, lambda: self.worked),
+            lambda: 5.0,
+            self.taken,
         )
         self.sampler.start()
 
     def lines_dropped(self) -> int:
+        self.worked += self.takes
         if self.is_broken:
             raise ValueError("no reading today")
         return 0
 
+    def taken(self, reading: Reading) -> Deferred[None] | None:
+        self.readings.append(reading)
+        return self.following
+
     def in_thread(self, function: Callable[[], T]) -> Deferred[T]:
-        """At once, but it takes its time."""
-        self.clock.rightNow += self.took
+        """At once, but it may have to wait for a core."""
+        self.clock.rightNow += self.waits
         result: Deferred[T] = execute(function)
         return result
 
@@ -64,10 +76,24 @@ class SamplerTests(SynchronousTestCase):
 
     def test_what_takes_long_is_done_seldom(self) -> None:
         self.sampler.watched(True)
-        self.took = 1.0
+        self.takes = 1.0
         self.times(3)
         self.assertEqual(self.times(REST - 5), [])
         self.assertEqual(len(self.times(10)), 1)
+
+    def test_what_waits_for_a_core_costs_nothing(self) -> None:
+        self.sampler.watched(True)
+        self.waits = 0.5
+        self.times(3)
+        self.assertGreater(len(self.times(REST)), REST / WATCHED_SECONDS / 2)
+
+    def test_the_next_one_waits_for_what_is_made_of_the_last(self) -> None:
+        self.sampler.watched(True)
+        following = self.following = Deferred()
+        self.times(3)
+        self.assertEqual(self.times(10), [])
+        following.callback(None)
+        self.assertEqual(len(self.times(WATCHED_SECONDS)), 1)
 
     def test_a_reading_that_fails_is_not_the_last(self) -> None:
         self.is_broken = True

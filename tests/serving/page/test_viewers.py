@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from gateway.serving.page.viewers import MOST_VIEWERS, Viewers
+from gateway.serving.page.viewers import MOST_VIEWERS, Events, Viewers
 
 
 class Request:
@@ -50,11 +50,12 @@ class Request:
 class ViewersTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.changes: list[int] = []
+        self.signed_out: list[Request] = []
         self.viewers = Viewers(lambda: self.changes.append(len(self.viewers)))
 
-    def come(self) -> Request:
+    def come(self, everything: Events = ()) -> Request:
         request = Request()
-        self.viewers.add(request)  # type: ignore[arg-type]
+        self.viewers.add(request, lambda: request not in self.signed_out, everything)  # type: ignore[arg-type]
         return request
 
     def tell(self, news: str) -> None:
@@ -67,6 +68,21 @@ class ViewersTests(SynchronousTestCase):
         self.tell("b\n<")
         self.assertEqual(first.heard(), [("whole", "until a"), ("news", "b\n<")])
         self.assertEqual(second.heard(), [("whole", "until b\n<")])
+
+    def test_where_others_have_everything_a_new_one_has_it_at_once(self) -> None:
+        new = self.come((("whole", "as others have it"),))
+        self.assertEqual(new.heard(), [("whole", "as others have it")])
+        self.tell("a")
+        self.assertEqual(new.heard(), [("news", "a")])
+
+    def test_who_signs_out_hears_nothing_more(self) -> None:
+        out, other = self.come(), self.come()
+        self.tell("a")
+        out.heard()
+        self.signed_out.append(out)
+        self.tell("b")
+        self.assertEqual((out.heard(), out.ended), ([], True))
+        self.assertEqual((len(other.heard()), other.ended, len(self.viewers)), (2, False, 1))
 
     def test_who_is_slow_gets_nothing_and_then_everything_anew(self) -> None:
         slow = self.come()
