@@ -220,9 +220,9 @@ class Parts:
 
     def _told(self, generation: Generation) -> None:
         """In the watcher's thread: what else there is to be done with a new generation."""
-        self._change_log.tell(generation, reload_result(generation))
         names = {name for table in generation.snapshot.tenants.values() for name in table.catalog_names}
         self._costs.learn(names, Pace(lambda: self.metrics.in_flight > 0))
+        self._change_log.tell(generation, reload_result(generation))
 
     def _tls_files(self) -> list[TlsFilesReader]:
         """Of every listener that speaks TLS."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Hashable
 from functools import partial
+from heapq import nlargest
 from typing import TypeVar
 
 from twisted.logger import Logger
@@ -33,7 +34,7 @@ ASK_SECONDS = 1.0
 """Between the end of that and the next time."""
 
 MOST_WANTED = 256
-"""Names that wait for that.  Further ones are asked for when they come again."""
+"""Names that wait for that.  What was wanted most often comes first: who thinks up names wants each once."""
 
 _DAY = 86400.0
 """Seconds after which the catalog is asked anew."""
@@ -70,7 +71,8 @@ class Costs:
         """Of other names, the one last that was used last."""
         self._decided: dict[tuple[int, tuple[str | None, ...]], tuple[Pricing, Price | None, float]] = {}
         """Prices by pricing and names, and until when they hold."""
-        self._wanted: dict[CatalogName, None] = {}
+        self._wanted: dict[CatalogName, int] = {}
+        """How often each was wanted, the one last that was wanted last."""
         self._asking = False
         self._next_asking = 0.0
 
@@ -135,13 +137,16 @@ class Costs:
         return told if told is not None else (None, now)
 
     def _want(self, name: CatalogName) -> None:
-        if len(self._wanted) < MOST_WANTED:
-            self._wanted[name] = None
+        times = self._wanted.pop(name, 0) + 1
+        if len(self._wanted) >= MOST_WANTED:
+            del self._wanted[next(iter(self._wanted))]
+        self._wanted[name] = times
         if self._in_thread is None or self._asking or self._seconds() < self._next_asking:
             return
         self._asking = True
-        names = list(self._wanted)[:MOST_ASKED]
-        self._wanted = dict.fromkeys(list(self._wanted)[MOST_ASKED:])
+        names = nlargest(MOST_ASKED, self._wanted, key=self._wanted.__getitem__)
+        for each in names:
+            del self._wanted[each]
         self._in_thread(partial(self._ask_all, names)).addBoth(self._asked)
 
     def _ask_all(self, names: list[CatalogName]) -> dict[CatalogName, _Told]:

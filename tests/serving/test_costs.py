@@ -170,6 +170,18 @@ class BoundsTests(CostsTestCase):
             self.cost(f"made-up-{number}")
         self.assertEqual(len(self.costs._wanted), MOST_WANTED)
 
+    def test_what_is_wanted_often_comes_first(self) -> None:
+        self.cost("first")
+        self.works()
+        for number in range(MOST_WANTED * 2):
+            self.cost(f"made-up-{number}")
+            if number % 100 == 0:
+                self.cost("two")
+        self.clock.advance(ASK_SECONDS)
+        self.cost("one-more")
+        self.works()
+        self.assertEqual(self.cost("two"), 2.0)
+
     def test_names_that_nobody_has_are_not_remembered(self) -> None:
         long = "x" * (LONGEST_NAME + 1)
         self.assertIsNone(self.cost(long))

@@ -56,7 +56,17 @@ class RedactorTests(SynchronousTestCase):
         self.lines.flush()
         return [json.loads(line) for line in self.output.lines()]
 
+    def test_small_ones_together(self) -> None:
+        for name in ("r1", "r2", "r3", "r4"):
+            self.redactor.take(gathered(name, "x" * 20_000 if name == "r4" else "x"))
+        for logged in (0, 1, 4):
+            self.assertEqual(len(self.logged()), logged)
+            if self.work:
+                self.works()
+        self.assertEqual([line["request_id"] for line in self.logged()], ["r1", "r2", "r3", "r4"])
+
     def test_one_after_the_other(self) -> None:
+        self.patch(redactor, "TOGETHER_BYTES", 20)
         for name in ("r1", "r2", "r3"):
             self.redactor.take(gathered(name))
         for number in range(3):
@@ -79,6 +89,7 @@ class RedactorTests(SynchronousTestCase):
 
     def test_there_is_room_for_so_many(self) -> None:
         self.patch(redactor, "MOST_WAITING", 50)
+        self.patch(redactor, "TOGETHER_BYTES", 20)
         for name in ("r1", "r2", "r3", "r4"):  # the first does not wait
             self.redactor.take(gathered(name))
         for _ in range(3):
@@ -92,12 +103,14 @@ class RedactorTests(SynchronousTestCase):
         self.redactor.take(gathered("r2"))
         self.works()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.lines.lines_dropped, 1)
         self.patch(redactor, "kept", lambda *_: ("kept", False))
         self.works()
         self.assertEqual([line["request_id"] for line in self.logged()], ["r2"])
         self.assertEqual(self.lines.lines_dropped, 1)
 
     def test_stopping_waits_for_what_can_be_done_soon(self) -> None:
+        self.patch(redactor, "TOGETHER_BYTES", 20)
         self.successResultOf(self.redactor.stop())
         for name in ("r1", "r2", "r3"):
             self.redactor.take(gathered(name))

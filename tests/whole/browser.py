@@ -51,14 +51,24 @@ os.execv(sys.argv[3], sys.argv[3:])
 class Browser:
     """One browser, for a `with` statement."""
 
-    def __init__(self, folder: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        runs_scripts: bool = True,
+    ) -> None:
         """Describe it; `with` starts it.
 
         :param folder: for its profile; made if it is not there.
+        :param runs_scripts: those of pages.
         """
         self._folder = folder
         self._size = (width, height)
         self._dark = dark
+        self._runs_scripts = runs_scripts
         self._last = 0
         self._tabs: list[tuple[str, str]] = []
         """Their ids, and those of the sessions that command them."""
@@ -106,14 +116,8 @@ class Browser:
         self._tabs.append((target, self._session))
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.command(f"{domain}.enable")
-        width, height = self._size
-        self.command(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
+        self.resize(*self._size)
+        self.command("Emulation.setScriptExecutionDisabled", value=not self._runs_scripts)
         scheme = "dark" if self._dark else "light"
         self.command(
             "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
@@ -129,6 +133,16 @@ class Browser:
         os.close(self._answers)
 
     # -- what a user does --------------------------------------------------------------------------
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Have a window of this size, in pixels; a narrow one is a phone's."""
+        self.command(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
 
     def go(self, url: str) -> None:
         """Open a page, and wait until all that it names is there."""

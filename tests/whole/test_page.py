@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -16,7 +17,7 @@ import pytest
 
 from gateway.serving.admin_access import VARIABLE
 from tests.whole.browser import CHROMIUM, Browser
-from tests.whole.documents import documents, route, rule, simulated
+from tests.whole.documents import documents, owned, route, rule, simulated
 from tests.whole.running import Gateway
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="wants Chromium")
@@ -54,6 +55,11 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         assert running.complaints() == []
         addresses = {urlsplit(url).hostname for url in running.requested() if url != "about:blank"}
         assert addresses == {"127.0.0.1"}
+
+
+def shares(*hosts: str) -> list[dict[str, Any]]:
+    """Backends that have the same weight."""
+    return [{"providerHost": host, "weight": 1} for host in hosts]
 
 
 def ask(gateway: Gateway, host: str = "chat.test", **headers: str) -> int:
@@ -194,6 +200,76 @@ def test_it_fits_the_screen(gateway: Gateway, tmp_path: Path, width: int, dark: 
         assert (red < 60) == dark
 
 
+LONG = "inference.production.platformteam.svc.cluster.local.eu-central-1.compute.internal.example"
+
+
+def test_names_of_any_length_fit_any_window(tmp_path: Path) -> None:
+    conf = {
+        "a.yaml": documents(
+            *owned(
+                "t" * 50,
+                simulated("p" * 60 + ".test", model="m" * 60),
+                simulated("deep.test", model="deepseek-r1-distill-qwen-32b-preview"),
+                route(LONG, rule("r" * 60, *shares("p" * 60 + ".test", "deep.test"))),
+            )
+        )
+    }
+    with Gateway(tmp_path / "gateway", conf) as gateway, Browser(tmp_path / "profile") as browser:
+        for _ in range(4):
+            assert ask(gateway, LONG, **{"x-simulate": "status=500"}) == 500
+        browser.go(gateway.admin_url)
+        browser.wait_until(lambda: "500 provider_error" in browser.text("#failures"))
+        browser.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        for width in (360, 390, 730, 900, 1000, 1200, 1261, 1280, 1600):
+            browser.resize(width)
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width, width
+            assert browser.evaluate(TOO_WIDE) == [], width
+
+
+TOO_WIDE = """[...document.querySelectorAll(".scrolls, section, li, dd, td > div")]
+    .filter((each) => each.scrollWidth > each.clientWidth + 1)
+    .map((each) => `${each.className || each.tagName}: ${each.textContent.slice(0, 30)}`)"""
+
+
+def test_a_value_alone_is_a_dot(gateway: Gateway, browser: Browser) -> None:
+    browser.go(gateway.admin_url)
+    browser.wait_until(lambda: browser.text("#live") == "live")
+    opacity = """(async () => {
+        pause();
+        const now = Date.now() / 1000;
+        begin([-40, -30, -20, -10, 0].map((ago) => ({ time: now + ago, first50: ago === -20 ? 0.137 : null })));
+        await new Promise((drawn) => setTimeout(drawn, 100));
+        const { plot } = drawn[2];
+        const [x, y] = [plot.valToPos(now - 20, "x", true), plot.valToPos(0.137, "y", true)];
+        return plot.ctx.getImageData(Math.round(x), Math.round(y), 1, 1).data[3];
+    })()"""
+    assert browser.evaluate(opacity) == 255
+
+
+def test_without_scripts(gateway: Gateway, tmp_path: Path) -> None:
+    with Browser(tmp_path / "profile", runs_scripts=False) as browser:
+        browser.go(gateway.admin_url)
+        assert "chat.test" in browser.text("#routes")
+        assert "not live" in browser.text("header")
+        assert browser.text("#charts") == "Charts and live updates need JavaScript."
+        assert browser.evaluate("document.querySelector('#charts').clientHeight") < 80
+        browser.evaluate("document.querySelector('[name=host]').value = 'odd.test'")
+        browser.click("#explain-form button")
+        browser.wait_until(lambda: "rule       " + SCRIPT in browser.text("body"))
+        assert browser.evaluate("location.href") == gateway.admin_url + "/explain"
+
+
+def sign_out_elsewhere(gateway: Gateway, browser: Browser) -> None:
+    """As this browser, but not in its tab."""
+    [cookie] = browser.command("Network.getCookies")["cookies"]
+    headers = {
+        "Cookie": f"{cookie['name']}={cookie['value']}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    with pytest.raises(HTTPError, match="401"):  # it is led to the page, where it may not be any more
+        urlopen(Request(gateway.admin_url + "/logout", b"", headers))
+
+
 def test_the_token_opens_it(tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text(TOKEN + "\n")
@@ -209,9 +285,15 @@ def test_the_token_opens_it(tmp_path: Path) -> None:
             browser.wait_until(lambda expected=expected: expected in browser.text("body"))  # type: ignore[misc]
         browser.wait_until(lambda: browser.text("#live") == "live")
         assert browser.evaluate("document.cookie") == ""
+        assert browser.evaluate("fetch('/login').then((answer) => answer.url)") == gateway.admin_url + "/"
         browser.click("#explain-form button")
         browser.wait_until(lambda: "tenant" in browser.text("#explanation"))
         browser.click(".sign-out button")
+        browser.wait_until(lambda: "Admin token" in browser.text("body"))
+        browser.fill("[name=token]", TOKEN)
+        browser.click("button")
+        browser.wait_until(lambda: browser.text("#live") == "live")
+        sign_out_elsewhere(gateway, browser)
         browser.wait_until(lambda: "Admin token" in browser.text("body"))
         assert TOKEN not in gateway.log
         with pytest.raises(HTTPError, match="401"):

@@ -216,7 +216,7 @@ class TestSecrets:
         ]
         assert list(credential_words(said)) == []
 
-    @pytest.mark.parametrize("before", [32 * 1024 - 10, 32 * 1024 - 1, 32 * 1024, 64 * 1024 - 3])
+    @pytest.mark.parametrize("before", [8 * 1024 - 10, 8 * 1024 - 1, 8 * 1024, 64 * 1024 - 3])
     def test_wherever_it_stands(self, before: int) -> None:
         words = frozenset({b"canary-provider-key-77"})
         text, _ = kept_of(b"." * before + b" canary-provider-key-77 .", LookedFor(words=words))
