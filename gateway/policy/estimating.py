@@ -17,10 +17,19 @@ BYTES_PER_TOKEN = 4
 _PICTURE_TOKENS = 1000
 """What one picture or sound costs, about: from 85 at OpenAI's low detail to some 1,600 at Anthropic's largest."""
 
-_ENCODED = re.compile(rb'"(?:data:[a-z]+/[^"\\]*|[A-Za-z0-9+/=_-]{4096,})"')
-"""A file within JSON; its length says nothing about its tokens."""
+_BLOCK = 2048
+"""Bytes that are looked at together."""
+
+_FILE_BYTES = 2 * _BLOCK
+"""A word within JSON that is as long as this is a file, such as a picture; its length says nothing about its tokens."""
+
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-"
+"""Base64 as RFC 4648 has it, in both alphabets."""
 
 _ESCAPED = re.compile(rb"\\u[0-9A-Fa-f]{4}")
+
+_SAMPLE = 64 * 1024
+"""Bytes of a text that are looked at for how much of it is escaped."""
 
 
 def completed(
@@ -49,10 +58,35 @@ _NOTHING = TokenUsage(0, 0)
 
 
 def _tokens_asked(text: bytes) -> int:
-    bare, files = _ENCODED.subn(b"", text)
+    files, bytes_of_files = _files(text)
     # An escaped character has six bytes here and three in UTF-8, as far as it is of those that are often escaped.
-    escapes = bare.count(b"\\u") and len(_ESCAPED.findall(bare))
-    return _tokens(len(bare) - 3 * escapes) + files * _PICTURE_TOKENS
+    sample = text[:_SAMPLE]
+    escapes = sample.count(b"\\u") and len(_ESCAPED.findall(sample)) * len(text) // len(sample)
+    return _tokens(max(0, len(text) - bytes_of_files - 3 * escapes)) + files * _PICTURE_TOKENS
+
+
+def _files(text: bytes) -> tuple[int, int]:
+    """How many files there are within JSON, and how many bytes they have with their quotes."""
+    number = size = at = 0
+    while at + _BLOCK <= len(text):
+        block = text[at : at + _BLOCK]
+        if b" " in block or b'"' in block or b"\\" in block or block.translate(None, _LETTERS):
+            at += _BLOCK
+            continue
+        begin, end = text.rfind(b'"', 0, at), text.find(b'"', at)
+        if end < 0:
+            break
+        if begin >= 0 and _is_file(text[begin + 1 : end]):
+            number += 1
+            size += end + 1 - begin
+        at = end + 1
+    return number, size
+
+
+def _is_file(word: bytes) -> bool:
+    if len(word) < _FILE_BYTES:
+        return False
+    return word.startswith(b"data:") or not word.translate(None, _LETTERS)
 
 
 def _tokens(size: int) -> int:

@@ -41,6 +41,8 @@ _DAY = 86400.0
 
 _FOR_EVER = float("inf")
 
+_UNABLE = "the catalog of prices cannot be asked"
+
 _Told = tuple[Price | None, float]
 """What the catalog says, and until when that holds, in seconds of Unix time."""
 
@@ -82,13 +84,16 @@ class Costs:
         :param names: with an empty model where only clients say which.
         :param pace: called after each; it may wait.
         """
-        if names:
-            self._catalog.load()
         configured: dict[CatalogName, _Told] = {}
-        for name in names:
-            told, now = self._configured.get(name), self._wall_clock()
-            configured[name] = told if told is not None and now < told[1] else self._ask(name, now)
-            pace()
+        try:
+            if names:
+                self._catalog.load()
+            for name in names:
+                told, now = self._configured.get(name), self._wall_clock()
+                configured[name] = told if told is not None and now < told[1] else self._ask(name, now)
+                pace()
+        except Exception:
+            self._log.failure(_UNABLE)
         self._configured = configured
 
     def expect(self, host: str, model: str | None) -> None:
@@ -160,7 +165,7 @@ class Costs:
         self._asking = False
         self._next_asking = self._seconds() + ASK_SECONDS
         if isinstance(told, Failure):
-            self._log.failure("the catalog of prices cannot be asked", told)
+            self._log.failure(_UNABLE, told)
             return
         for name, price in told.items():
             if name in self._configured:

@@ -75,8 +75,9 @@ class Mirrors:
 
     def ended(self, copy: Copy) -> None:
         """It needs no more room."""
-        self.running.remove(copy)
-        self.running_bytes -= copy.size
+        if copy in self.running:
+            self.running.remove(copy)
+            self.running_bytes -= copy.size
 
 
 def _span(original: Original, backend: Backend) -> AttemptSpan | None:
@@ -129,8 +130,6 @@ class Copy:
         self._end(verdict_on(failure, error), failure.fault.value, in_words(failure, error))
 
     def _end(self, verdict: Outcome, outcome: str, fault: str = "") -> None:
-        if self not in self._mirrors.running:
-            return  # something has failed as it ended
         surroundings, attempt = self._surroundings, self._attempt
         now = surroundings.sweep.seconds()
         surroundings.sweep.forget(self)

@@ -12,7 +12,6 @@ import msgspec
 
 from gateway.dialects.dialect import AnswerFacts
 from gateway.messages import TokenUsage, sum_of
-from gateway.policy.retrying import Fault
 from gateway.serving.attempt import Attempt
 from gateway.serving.attempts import CANCELLED
 from gateway.serving.costs import Costs
@@ -21,9 +20,6 @@ from gateway.serving.pursuit import Pursuit
 from gateway.snapshot.backends import Backend
 from gateway.telemetry.discarded_counts import Discarded
 from gateway.telemetry.exchange_record import Tried, Used
-
-_NOT_ASKED = (Fault.UNREACHABLE, Fault.OPEN)
-"""Outcomes of attempts of which no provider has the request."""
 
 
 class Spending(msgspec.Struct, frozen=True, gc=False):
@@ -74,8 +70,6 @@ def spendings_of(pursuit: Pursuit, costs: Costs) -> list[Spending]:
     found = []
     for attempt, tried in ended:
         is_heard = any(attempt.answer is answer for answer in heard)
-        if not is_heard and tried.outcome in _NOT_ASKED:
-            continue
         why = None if is_heard else _why_discarded(attempt, tried, answered=bool(heard))
         spending = spending_of(attempt, why, costs)
         if spending is None:

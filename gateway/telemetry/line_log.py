@@ -69,7 +69,7 @@ class LineLog:
             self.lines_dropped += 1
             return
         waiting_bytes = self._waiting_bytes + len(line) + 1
-        if waiting_bytes > MOST_WAITING:
+        if self._stalled and waiting_bytes > MOST_WAITING:
             self._dropped(1, _TOO_SLOW)
             return
         self._waiting.append(line)

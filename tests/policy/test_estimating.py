@@ -40,6 +40,28 @@ def test_a_picture_is_not_counted_by_its_bytes(before: str) -> None:
     assert 1000 < told.input < 1100
 
 
+def tokens(text: bytes) -> int:
+    return completed(None, [text], 0).input
+
+
+def test_each_picture_is_one() -> None:
+    picture = b'"%b",' % (b"QUJD" * 1100)
+    assert tokens(picture * 7 + b'"hello"') == 7000 + 4
+    assert tokens(b'{"text": "%b", "pictures": [%b]}' % (b"word " * 3000, picture * 2)) > 3700 + 2000
+
+
+@pytest.mark.parametrize(
+    "text", [b"x" * 9000, b'"' + b"x" * 9000, b'"' + b"x" * 9000 + b'!"', b'"%b"' % (b"x" * 4000)]
+)
+def test_what_is_no_word_or_no_long_one_is_text(text: bytes) -> None:
+    assert tokens(text) == -(-len(text) // 4)
+
+
+def test_of_a_long_text_escapes_are_counted_by_its_beginning() -> None:
+    escaped, plain = (json.dumps("网关是什么" * 20_000, ensure_ascii=each).encode() for each in (True, False))
+    assert tokens(escaped) == pytest.approx(tokens(plain), rel=0.001)
+
+
 ASKED = b"x" * 40
 """Ten tokens."""
 

@@ -134,6 +134,7 @@ class CatalogTests(CostsTestCase):
         self.costs.learn({CatalogName(HOST, "one")}, no_pace)
         self.costs.expect(HOST, "two")
         self.works()
+        self.assertEqual((self.cost("one"), self.cost("two")), (1.0, 2.0))
         self.wall += DAY
         self.clock.advance(ASK_SECONDS)
         self.catalog.prices = {"one": 10, "two": 20}
@@ -148,6 +149,9 @@ class CatalogTests(CostsTestCase):
     def test_it_cannot_be_asked(self) -> None:
         unable = Costs(lambda _: fail(ZeroDivisionError()), lambda: NOW, self.clock.seconds, self.catalog)
         self.assertIsNone(unable.cost(ASKING, MILLION, ("two",)))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.patch(self.catalog, "price", lambda *_: 1 / 0)
+        self.costs.learn({CatalogName(HOST, "one")}, no_pace)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 

@@ -123,7 +123,7 @@ class FaultTests(ConversationTestCase):
             self.assertEqual((house.record.outcome, house.record.cost), ("client_left", None))
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_nor_does_a_copy_count_twice(self) -> None:
+    def test_so_is_a_copy(self) -> None:
         mirror = "rules: [{name: all, backendRefs: [{providerHost: a.example}], mirror: {providerHost: b.example}}]"
         priced = provider("b", "pricing: {default: {input: 1, output: 2}}")
         house, client = self.open(provider("a") + priced + route("demo", mirror))

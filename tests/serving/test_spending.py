@@ -22,8 +22,8 @@ BEGUN = STREAM + said("The quick ") + said("brown fox ")
 USAGE = {"prompt_tokens": 11, "completion_tokens": 9, "total_tokens": 20}
 REST = (
     STREAM
-    + b"".join(map(said, ("The quick ", "brown fox ", "jumps.")))
-    + stopped()
+    + b"".join(said(text, model="other") for text in ("The quick ", "brown fox ", "jumps."))
+    + stopped(model="other")
     + event({"id": "second", "choices": [], "usage": USAGE})
     + DONE
 )
@@ -84,6 +84,7 @@ class ContinuedTests(SpendingTestCase):
         record = house.record
         self.assertEqual((record.request_prompt_tokens, record.request_completion_tokens), (21, 14))
         self.assertTrue(record.usage_estimated)
+        self.assertEqual(record.answered_model, "other")
         return house, client
 
     def test_each_at_its_price_and_in_its_currency(self) -> None:
@@ -268,6 +269,17 @@ class DiscardedTests(SpendingTestCase):
         client.sends(post(HELLO))
         client.leaves()
         self.assertEqual(house.record.outcome, "client_left")
+        self.assertEqual(house.number("llmgateway_discarded_tokens_total"), 0)
+
+    def test_be_it_that_it_took_too_long_for_that(self) -> None:
+        house, client = self.client_of(two("timeouts: {headers: 2s}", ""))
+        house.provider.answers(ANSWER)
+        client.received()
+        house.provider.takes_no_more()
+        client.sends(post(HELLO))
+        house.waits(2.5)
+        self.at(house, "b").answers(ANSWER)
+        self.assertEqual(self.tried(house), [("a", "silent"), ("b", "ok")])
         self.assertEqual(house.number("llmgateway_discarded_tokens_total"), 0)
 
     def test_a_kept_connection_that_was_dead_is_one_attempt(self) -> None:

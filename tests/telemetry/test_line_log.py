@@ -44,6 +44,11 @@ class GatheringTests(LineLogTestCase):
         self.assertGreaterEqual(len(self.output.written), FLUSH_BYTES)
         self.assertLess(len(self.output.written), FLUSH_BYTES + 2000)
 
+    def test_one_that_is_longer_than_what_may_wait(self) -> None:
+        self.log.write(b"x" * (MOST_WAITING + 1))
+        self.assertEqual(len(self.output.lines()), 1)
+        self.assertEqual(self.log.lines_dropped, 0)
+
     def test_no_timer_runs_while_nothing_waits(self) -> None:
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.log.write(b"a line")

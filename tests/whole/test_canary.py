@@ -65,6 +65,9 @@ def asked(gateway: Gateway) -> Iterator[bytes]:
             yield answered if deed != "say the model" else b""
     for host in ("mutual.test", "untrusted.test", "gone.test", "nobody.test"):
         yield told(gateway, request(CHAT, host, Connection="close", **KEYS[0]))
+    # What a client says is kept, and it may say whatever it knows: no provider hears of this.
+    said = {"messages": [{"role": "user", "content": " ".join((*SECRETS.values(), ADDRESS))}], **SECRETS}
+    yield told(gateway, request(json.dumps(said).encode(), "gone.test", Connection="close", **KEYS[0]))
     query = f"/v1/chat/completions?key={SECRETS['client']}"
     yield told(gateway, request(CHAT, "file.test", query, x_do="refuse", Connection="close", **KEYS[0]))
     yield told(

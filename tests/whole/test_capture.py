@@ -108,8 +108,8 @@ def test_nobody_waits_for_contents_that_are_full_of_finds(tmp_path: Path) -> Non
     assert len(lines) == 5 * len(FULL)
     assert {line["request_cut"] for line in lines[:-5]} == {True}
     assert "a@b.co" not in kept.read_text()
-    # Redacted between two requests, any of them would hold all others up for some tenths of a second.
-    assert waits[KEPT] < waits[NOT_KEPT] + 0.1
+    # Redacted between two requests, any of them would hold all others up for half a second.
+    assert waits[KEPT] < waits[NOT_KEPT] + 0.3
 
 
 def longest_wait(gateway: Gateway, host: str) -> float:

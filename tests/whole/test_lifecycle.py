@@ -154,7 +154,7 @@ def test_a_second_signal_ends_everything_at_once(number: signal.Signals, delay: 
         began = time.monotonic()
         gateway.process.send_signal(number)
         assert gateway.process.wait(PATIENCE) == 0
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 5.0  # and not when --drain-timeout is over
         assert "Traceback" not in gateway.log
 
 

@@ -237,8 +237,9 @@ def test_what_a_provider_exaggerates_is_still_told(traced: Gateway, collector: C
         one_provider(traced, stack, saying(answer(json.dumps(said))))
         ask(traced.address, traceparent=traceparent(trace))
     exchange, attempt = collector.trace(trace, 2)
-    assert exchange.attributes.get("llmgateway.usage.input_tokens") in (None, 2**63 - 1)
-    assert attempt.attributes.get("gen_ai.usage.input_tokens") in (None, 2**63 - 1)
+    assert exchange.attributes["llmgateway.usage_estimated"] is True
+    assert 0 < exchange.attributes["llmgateway.usage.input_tokens"] < 100
+    assert 0 < attempt.attributes["gen_ai.usage.input_tokens"] < 100
     assert len(attempt.attributes.get("gen_ai.response.id", "")) <= 256
 
 

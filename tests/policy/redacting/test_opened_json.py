@@ -39,6 +39,16 @@ def test_it_comes_back_as_it_was(piece_bytes: int, value: Any, ascii_only: bool,
         assert json.loads(closed(opened(text))) == readable(json.loads(text))
 
 
+@pytest.mark.parametrize("before", range(25))
+def test_pieces_end_between_letters(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened_json, "_PIECE_BYTES", 20)
+    value = ["x" * before + '\\\\\\n"\\' * 10 + "名😀" * 10]
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only).encode()
+        assert opened(text) == b"[" + EDGE + value[0].encode() + EDGE + b"]"
+        assert json.loads(closed(opened(text))) == value
+
+
 @given(st.binary(max_size=100) | st.text(alphabet='\\"u0d8e{[:,]}a名\x01\x03\n', max_size=60).map(str.encode))
 def test_whatever_comes_is_opened(data: bytes) -> None:
     closed(opened(data)).decode()

@@ -18,7 +18,9 @@ NUMBERS = st.integers(0, 1 << 40)
 
 
 def buckets(bounds: tuple[float, ...]) -> st.SearchStrategy[list[int]]:
-    return st.lists(NUMBERS, min_size=len(bounds) + 1, max_size=len(bounds) + 1)
+    """A few of all buckets have something in them."""
+    some = st.dictionaries(st.integers(0, len(bounds)), NUMBERS, max_size=3)
+    return some.map(lambda filled: [filled.get(place, 0) for place in range(len(bounds) + 1)])
 
 
 TALLIES = st.builds(

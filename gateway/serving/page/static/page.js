@@ -2,18 +2,33 @@
 "use strict";
 
 // -- the parts of the page -----------------------------------------------------------------------------
-// What is as it should be is not touched, so that focus, selected text and what was opened stay.
+// What is as it should be is not touched, so that focus and what was opened stay.  Nor is text that is selected, until it
+// no longer is.
+
+const latest = {}; // by the name of the part: its HTML
+let selected = new Set(); // parts with selected text that is as it was
 
 function replaceParts(parts) {
-  const focused = document.activeElement;
   for (const [name, html] of Object.entries(parts)) {
     const part = document.querySelector(`[data-part="${name}"]`);
     if (!part) continue;
+    latest[name] = html;
     const wanted = document.createElement("template");
     wanted.innerHTML = html; // the server has escaped every text in it
     makeChildrenLike(part, wanted.content);
   }
-  if (focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
+}
+
+function replaceSelected() {
+  if (!getSelection().isCollapsed) return;
+  const names = [...selected];
+  selected = new Set();
+  replaceParts(Object.fromEntries(names.map((name) => [name, latest[name]])));
+}
+
+function isSelected(node) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(node, true);
 }
 
 const keyOf = (node) => node.dataset?.key;
@@ -25,13 +40,16 @@ function makeChildrenLike(place, wanted) {
   const known = new Map(Array.from(place.children, (child) => [keyOf(child), child]));
   let here = place.firstChild;
   for (const next of [...wanted.childNodes]) {
+    const key = keyOf(next);
     while (here && keyOf(here) !== undefined && !keys.has(keyOf(here))) here = removed(here);
-    const moved = keyOf(next) === undefined ? undefined : known.get(keyOf(next));
+    const moved = key === undefined ? undefined : known.get(key);
     if (here && isAlike(here, next)) {
+      if (moved === here) known.delete(key);
       makeLike(here, next);
       here = here.nextSibling;
-    } else if (moved && moved.parentNode === place && isAlike(moved, next)) {
-      if (place.moveBefore) place.moveBefore(moved, here);
+    } else if (moved && isAlike(moved, next)) {
+      known.delete(key);
+      if (isInUse(moved)) here = movedBehind(moved, here);
       else place.insertBefore(moved, here);
       makeLike(moved, next);
     } else {
@@ -40,6 +58,18 @@ function makeChildrenLike(place, wanted) {
   }
   while (here) here = removed(here);
 }
+
+// Who is moved loses focus and selection, so all that stands between goes instead.
+function movedBehind(node, here) {
+  while (here !== node) {
+    const next = here.nextSibling;
+    node.after(here);
+    here = next;
+  }
+  return node.nextSibling;
+}
+
+const isInUse = (node) => node.contains(document.activeElement) || isSelected(node);
 
 function removed(node) {
   const next = node.nextSibling;
@@ -50,7 +80,8 @@ function removed(node) {
 function makeLike(node, wanted) {
   if (node.isEqualNode(wanted)) return;
   if (node.nodeType !== Node.ELEMENT_NODE) {
-    node.nodeValue = wanted.nodeValue;
+    if (isSelected(node)) selected.add(node.parentElement.closest("[data-part]").dataset.part);
+    else node.nodeValue = wanted.nodeValue;
     return;
   }
   for (const { name } of [...node.attributes]) {
@@ -146,6 +177,7 @@ async function explain(event) {
 // -- begin ---------------------------------------------------------------------------------------------
 
 document.getElementById("explain-form").addEventListener("submit", explain);
+document.addEventListener("selectionchange", replaceSelected);
 document.addEventListener("visibilitychange", () => (document.hidden ? pause() : follow()));
 addEventListener("pagehide", pause);
 addEventListener("pageshow", follow);
