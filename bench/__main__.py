@@ -24,6 +24,7 @@ from bench.measure import machine
 from bench.memory import check_memory
 from bench.outage import check_outage
 from bench.profiling import find_py_spy, profile
+from bench.redaction import check_redaction
 from bench.reload import check_reload
 from bench.series import check_series
 from bench.servers import (
@@ -88,6 +89,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     add = series.add_argument
     add("--tenants", type=int, default=1000, help="(1000)")
     add("--routes", type=int, default=10, help="of each tenant: a series each (10)")
+
+    redaction = commands.add_parser("redaction", help="what it costs to redact a content")
+    redaction.add_argument("--kibibytes", type=int, default=64, help="that are kept of it (64)")
 
     isolation = commands.add_parser("isolation", parents=[common], help="two tenants, keys mixed at random")
     isolation.add_argument("--requests", type=int, default=100_000, help="in all (100000)")
@@ -213,6 +217,8 @@ def run(asked: argparse.Namespace, cores: Cores, directory: Path) -> bool:
             return check_soak(asked.gateway, cores, directory, minutes=asked.minutes, streams=asked.streams)
         case "books":
             return check_books(asked.gateway, cores, directory, requests=asked.requests)
+        case "redaction":
+            return check_redaction(asked.kibibytes * 1024)
         case "isolation":
             return check_isolation(asked.gateway, cores, directory, requests=asked.requests)
         case _:

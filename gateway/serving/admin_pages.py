@@ -100,7 +100,7 @@ class AdminPages:
         """Make the pages.
 
         :param registry: what /metrics shows.
-        :param in_thread: where long answers are made: twenty thousand lines take a third of a second.
+        :param in_thread: where long answers are made: a hundred thousand lines take a tenth of a second and more.
         :param page: what browsers are shown.
         :param access: who may see it.
         :param refusals: told of who may not.

@@ -70,12 +70,13 @@ class Attempts:
         """To be asked again after a wait."""
         self._first: Backend | None = None
         """Who was to be asked first."""
-        self.begun: list[Attempt] = []
+        # Tuples: of what nearly always is one they are cheaper than lists.
+        self.begun: tuple[Attempt, ...] = ()
         """Every attempt, in that order."""
         self.running: list[Attempt] = []
         self.hedge: Attempt | None = None
         """The one that was made beside another; None once it is counted what it was good for."""
-        self.tried: list[Tried] = []
+        self.tried: tuple[Tried, ...] = ()
         """Every attempt that has ended, and every backend that was passed over, in that order; those that went well
         only for the access log."""
         self.ended: tuple[tuple[Attempt, Tried], ...] = ()
@@ -133,7 +134,7 @@ class Attempts:
             surroundings.live.budgets.retry_sent(backend.name, now)
         else:
             surroundings.live.budgets.request_sent(backend.name, now)
-        self.begun.append(attempt)
+        self.begun += (attempt,)
         self.running.append(attempt)
         attempt.start(now)
         return attempt
@@ -149,7 +150,7 @@ class Attempts:
     def passed_over(self, backend: Backend) -> None:
         """This backend was not even asked."""
         self._first = self._first or backend
-        self.tried.append(Tried(backend.provider, "", Fault.OPEN.value, None, 0.0))
+        self.tried += (Tried(backend.provider, "", Fault.OPEN.value, None, 0.0),)
         self._surroundings.metrics.attempted(backend.labels, Fault.OPEN.value)
 
     def failed(
@@ -246,7 +247,7 @@ class Attempts:
             first = self.begun[0]
             after = 0.0 if attempt is first else _to_the_millisecond(attempt.started - first.started)
             seconds = _to_the_millisecond(now - attempt.started)
-            self.tried.append(Tried(backend.provider, attempt.key.name, outcome, status, seconds, after))
+            self.tried += (Tried(backend.provider, attempt.key.name, outcome, status, seconds, after),)
         surroundings.metrics.attempted(backend.labels, outcome)
         if attempt.span is not None:
             attempt.span.end(outcome, status, now)

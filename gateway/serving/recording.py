@@ -66,7 +66,7 @@ def record_of(exchange: Exchange, settled: Settled) -> ExchangeRecord:
     cost = first_token = per_token = None
     head_after = duration if answer.begun else None
     attempts: int = 0
-    tried: list[Tried] = []
+    tried: tuple[Tried, ...] = ()
     if pursuit is not None:
         backend, shown = pursuit.backend, pursuit.shown
         attempts, tried = pursuit.attempts.number, pursuit.attempts.tried

@@ -119,7 +119,7 @@ class ExchangeRecord(msgspec.Struct, gc=False):
     time_per_output_token_ms: float | None = None
     """Of a stream, between its first content and its end."""
     attempts: int = 0
-    tried: list[Tried] = []
+    tried: tuple[Tried, ...] = ()
     """Every attempt, in the order they ended."""
     provider_request_id: str = ""
     detail: str = ""

@@ -122,7 +122,7 @@ class RecentFailures:
                 sent_model=record.sent_model[:LONGEST_TEXT],
                 stream=record.stream,
                 duration_ms=record.duration_ms,
-                tried=tuple(record.tried),
+                tried=record.tried,
                 detail=record.detail[:LONGEST_DETAIL],
             )
         )

@@ -82,10 +82,10 @@ class TheLineTests(AccessLogTestCase):
                 time_to_first_token_ms=301.5,
                 time_per_output_token_ms=5.1,
                 attempts=2,
-                tried=[
+                tried=(
                     Tried("other", "", "silent", None, 0.25),
                     Tried("dashscope-qwen", "main", "ok", 200, 0.5, after=0.25),
-                ],
+                ),
                 provider_request_id="p1",
                 detail="first provider reset",
             ),

@@ -63,7 +63,7 @@ def test_what_is_frequent_does_not_push_out_what_is_rare() -> None:
 
 def test_texts_are_cut_and_the_record_is_not_kept() -> None:
     recent = failures()
-    tried = [Tried("first", "", "status", 500, 0.2)]
+    tried = (Tried("first", "", "status", 500, 0.2),)
     names = ExchangeNames(path="/" + "p" * 10_000)
     record = ExchangeRecord(
         asked_model="m" * 10_000,
@@ -72,7 +72,6 @@ def test_texts_are_cut_and_the_record_is_not_kept() -> None:
         outcome="answer_cut",
     )
     recent.remember(names, record)
-    tried.clear()
     [alike] = recent.newest_first()
     [kept] = alike.last
     assert (len(kept.path), len(kept.asked_model), len(kept.detail)) == (
@@ -80,5 +79,5 @@ def test_texts_are_cut_and_the_record_is_not_kept() -> None:
         LONGEST_TEXT,
         LONGEST_DETAIL,
     )
-    assert kept.tried == (Tried("first", "", "status", 500, 0.2),)
+    assert kept.tried == tried
     assert len(names.path) == 10_001

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 
 import re2
 from attrs import field, frozen
@@ -159,14 +160,17 @@ _AT_ONCE = 64
 """Groups of digits that are looked at before it is counted."""
 
 _GROUP = re.compile(rb"[0-9]+")
+_NO_DIGITS = bytes(byte for byte in range(256) if byte not in b"0123456789")
 
 
 def _cards(text: bytes, _at: int, begin: int, end: int) -> Iterable[tuple[int, int]]:
     """Of groups of digits those which, read on end, are a card's number."""
     groups = [found.span() for found in _GROUP.finditer(text, begin, end)]
+    digits = text[begin:end].translate(None, _NO_DIGITS)
+    places = list(accumulate((stop - start for start, stop in groups), initial=0))
     first = 0
     while first < len(groups):
-        behind = _behind_card(text, groups, first)
+        behind = _behind_card(digits, places, first)
         if behind:
             yield groups[first][0], groups[behind - 1][1]
         elif first % _AT_ONCE == 0:
@@ -174,20 +178,28 @@ def _cards(text: bytes, _at: int, begin: int, end: int) -> Iterable[tuple[int, i
         first = behind or first + 1
 
 
-def _behind_card(text: bytes, groups: list[tuple[int, int]], first: int) -> int:
-    """Which group follows the card's number that begins with this one; 0 where none does."""
-    number = b""
-    for index in range(first, min(first + _MOST_GROUPS, len(groups))):
-        number += text[slice(*groups[index])]
-        if number[:1] in _FIRST_DIGITS.get(len(number), b"") and _is_card(number):
-            return index + 1
+def _behind_card(digits: bytes, places: list[int], first: int) -> int:
+    """Which group follows the card's number that begins with this one; 0 where none does.
+
+    :param places: where each group begins, and the last ends.
+    """
+    begin = places[first]
+    lengths = _LENGTHS.get(digits[begin])
+    if lengths is not None:
+        for behind in range(first + 1, min(first + _MOST_GROUPS + 1, len(places))):
+            end = places[behind]
+            if end - begin in lengths and _is_card(digits[begin:end]):
+                return behind
     return 0
 
 
 _MOST_GROUPS = 5
 
-_FIRST_DIGITS = {13: b"4", 14: b"3", 15: b"3"} | dict.fromkeys(range(16, 20), b"23456789")
-"""Of cards' numbers, by their length.  With 1 begin those of airlines, and times in thousandths of a second."""
+_LENGTHS = dict.fromkeys(b"256789", range(16, 20)) | {
+    ord("3"): range(14, 20),
+    ord("4"): (13, *range(16, 20)),
+}
+"""Of cards' numbers, by their first digit.  With 1 begin those of airlines, and times in thousandths of a second."""
 
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 """The sum of the digits of twice a digit."""
