@@ -300,7 +300,7 @@ def test_long_lines_and_short_ones_on_one_pipe(tmp_path: Path) -> None:
             for number in range(10):
                 post(connection, "/v1/chat/completions", HOST, asked, str(number))
                 gateway.process.send_signal(signal.SIGHUP)
-                time.sleep(0.02)
+                time.sleep(0.2)
         lines = [json.loads(line) for line in gateway.wake_up(until=b'"request_id":"9"')]
     assert sum("nothing has changed" in line.get("message", "") for line in lines) > 1
     assert [len(line["request"]) > 40_000 for line in lines if "request" in line] == [True] * 10

@@ -130,6 +130,7 @@ def test_failures_that_are_alike_are_told_once(gateway: Gateway, browser: Browse
     for _ in range(3):
         assert ask(gateway, "odd.test", **{"x-simulate": "status=504"}) == 504
     browser.go(gateway.admin_url)
+    browser.wait_until(lambda: "504 provider_error 3 ×" in browser.text("#failures"))
     told = browser.text("#failures")
     assert told.count("504 provider_error 3 × default / odd-test") == told.count("504 provider_error") == 1
 
