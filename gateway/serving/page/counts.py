@@ -262,13 +262,18 @@ def between(pairs: Iterable[Pair]) -> Counts:
 
 def ended_between(pairs: Iterable[Pair]) -> Ended:
     """As much of that as tells which rows of a table are worth showing."""
+    changed = [(then, now) for then, now in pairs if then is not now]
+    if not changed:
+        return _NOTHING_ENDED
     numbers, before = list(_NOTHING[:_INPUT]), list(_NOTHING[:_INPUT])
-    for then, now in pairs:
-        if then is not now:
-            _include_ended(numbers, now)
-            if then is not None:
-                _include_ended(before, then)
+    for then, now in changed:
+        _include_ended(numbers, now)
+        if then is not None:
+            _include_ended(before, then)
     return Ended(_more(numbers, before))
+
+
+_NOTHING_ENDED = Ended()
 
 
 def _include_ended(numbers: list[int], tally: Tally) -> None:

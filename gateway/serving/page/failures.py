@@ -7,7 +7,6 @@ from itertools import groupby
 
 from gateway.serving.page.counts import FINE_ATTEMPTS, how_it_ended
 from gateway.serving.page.markup import Html, Markup, badge, folded, table, tags
-from gateway.serving.page.overview import Overview
 from gateway.serving.page.wording import NOTHING, clock, moment, number, seconds
 from gateway.telemetry.exchange_record import Tried
 from gateway.telemetry.outcomes import has_failed
@@ -17,9 +16,11 @@ SHOWN_AT_ONCE = 8
 """Kinds; the others are folded away."""
 
 
-def failures_section(overview: Overview) -> Markup:
-    """A line for each kind, which opens; that of which there was one last comes first."""
-    now, failures = overview.seen.time, overview.seen.failures
+def failures_section(failures: Sequence[Failures], now: float) -> Markup:
+    """A line for each kind, which opens; that of which there was one last comes first.
+
+    :param now: seconds of Unix time: of another day a date is told.
+    """
     ours = [each for each in failures if _is_ours(each.kind)]
     theirs = [each for each in failures if not _is_ours(each.kind)]
     told: list[Markup] = [tags.p("None since the start.", class_="fine")]

@@ -27,6 +27,7 @@ from gateway.snapshot.snapshot import Snapshot
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.recent_failures import RecentFailures
 from gateway.telemetry.sources import Sources
+from gateway.watcher.discarding import let_go
 
 MOST_HOSTS = 50
 """That the form suggests."""
@@ -89,7 +90,7 @@ class LivePage:
 
     def adopted(self) -> None:
         """There is another snapshot; nothing of the one before is kept."""
-        self._known = _Known()
+        self._forget()
         self._made_until = 0.0
 
     def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
@@ -119,7 +120,14 @@ class LivePage:
 
     def _taken(self, reading: Reading) -> Deferred[_Made | None] | None:
         self._history.add(reading)
+        if not self._is_made:
+            self._forget()
         return self._make().addErrback(self._has_failed) if self._viewers else None
+
+    def _forget(self) -> None:
+        known, self._known = self._known, _Known()
+        if not known.is_empty:
+            self._work.do(known.let_go).addErrback(self._has_failed)
 
     def _has_failed(self, failure: Failure) -> None:
         self._log.failure("The live page cannot be made", failure)
@@ -189,6 +197,20 @@ class _Known:
         if self._inventory is None:
             self._inventory = inventory_of(snapshot)
         return self._inventory
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody has asked."""
+        return self._inventory is None
+
+    def let_go(self) -> None:
+        """Forget it piece by piece: the last reference to something big frees all of it in one go, and meanwhile no
+        other thread runs."""
+        inventory, self._inventory = self._inventory, None
+        if inventory is not None:
+            pieces: list[object] = [*inventory.rules, *inventory.providers.items(), *inventory.owners.items()]
+            del inventory
+            let_go(pieces, lambda: None)
 
 
 def _hosts(inventory: Inventory) -> list[str]:

@@ -11,7 +11,6 @@ from gateway.resources.problems import Problem
 from gateway.serving.page.activity import Activities, Activity
 from gateway.serving.page.history import Recent
 from gateway.serving.page.inventory import Inventory, ShownBackend, ShownRule
-from gateway.serving.page.wording import DAY
 from gateway.serving.status import Since
 from gateway.snapshot.backends import Backend
 from gateway.snapshot.generations import Generation
@@ -37,11 +36,6 @@ class Seen:
     recent: Recent | None
     failures: tuple[Failures, ...]
     """The newest first."""
-
-    @property
-    def day(self) -> int:
-        """Which it is, in UTC: times of another one are shown with their date."""
-        return int(self.time // DAY)
 
 
 @frozen

@@ -5,17 +5,17 @@ from __future__ import annotations
 from gateway.live.standing import KeyStanding
 from gateway.serving.page.findings import troubles
 from gateway.serving.page.markup import Html, Markup, badge, tags
-from gateway.serving.page.overview import Overview, ProviderRow
-from gateway.serving.page.tables import long_table
+from gateway.serving.page.overview import ProviderRow
+from gateway.serving.page.tables import Shown, long_table
 from gateway.serving.page.wording import NOTHING, faults_told, listed, number, percent
 
 
-def providers_section(overview: Overview) -> Markup:
+def providers_section(providers: Shown[ProviderRow]) -> Markup:
     """A row for each; those of one name are told apart by the tenant whose they are."""
-    if not overview.providers:
+    if not providers.of:
         return tags.p("There are no providers.", class_="note")
     headings = ("tenant", "provider", "breaker and key", "connections", "attempts that failed")
-    return long_table("providers", headings, overview.providers, _cells, noun="providers", where="/config")
+    return long_table("providers", headings, providers, _cells, noun="providers", where="/config")
 
 
 def _cells(row: ProviderRow) -> tuple[str, tuple[Markup, ...]]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from gateway.serving.page.markup import Html, Markup, tags
-from gateway.serving.page.overview import BackendRow, Overview, RuleRow
-from gateway.serving.page.tables import long_table
+from gateway.serving.page.overview import BackendRow, RuleRow
+from gateway.serving.page.tables import Shown, long_table
 from gateway.serving.page.wording import NOTHING, percent
 
 
-def routes_section(overview: Overview) -> Markup:
+def routes_section(rules: Shown[RuleRow]) -> Markup:
     """A row for each rule; those of providers' own hosts, which nobody has written, come last."""
-    if not overview.rules:
+    if not rules.of:
         return tags.p("There are no routes.", class_="note")
     headings = ("tenant", "host and rule", "backends by weight, and as observed")
-    return long_table("routes", headings, overview.rules, _cells, noun="rules", where="/config")
+    return long_table("routes", headings, rules, _cells, noun="rules", where="/config")
 
 
 def _cells(row: RuleRow) -> tuple[str, tuple[Markup, ...]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVarTuple, Unpack
 
-from attrs import frozen
-
+from gateway.resources.problems import Problem
 from gateway.serving.page.failures import failures_section
 from gateway.serving.page.findings import Finding, findings
 from gateway.serving.page.markup import Html, Markup, badge, html, table, tags
 from gateway.serving.page.numbers import numbers_section
-from gateway.serving.page.overview import Overview, TenantRow
+from gateway.serving.page.overview import Overview, Seen, TenantRow
 from gateway.serving.page.providers import providers_section
 from gateway.serving.page.routes import routes_section
-from gateway.serving.page.tables import MOST_ROWS, long_table
-from gateway.serving.page.wording import NOTHING, clock, listed, moment, number
+from gateway.serving.page.tables import MOST_ROWS, Shown, long_table, shown
+from gateway.serving.page.wording import DAY, NOTHING, clock, listed, moment, number
+
+Told = TypeVarTuple("Told")
 
 MOST_FINDINGS = 12
 
@@ -31,27 +33,31 @@ class SectionMaker:
 
     def sections(self, overview: Overview) -> Sections:
         """Every part."""
-        found = findings(overview)
+        seen, found = overview.seen, findings(overview)
+        day = int(seen.time // DAY) * DAY  # of times of another day the date is told
         return {
-            "state": html(_state(overview, found)),
+            "state": html(_state(seen, found)),
             "findings": html(_findings(found)),
             "numbers": html(numbers_section(overview)),
-            **{name: self._part(name, part, overview) for name, part in _PARTS.items()},
+            "failures": self._made_of("failures", failures_section, seen.failures, day),
+            "routes": self._made_of("routes", routes_section, shown(overview.rules)),
+            "providers": self._made_of("providers", providers_section, shown(overview.providers)),
+            "tenants": self._made_of("tenants", _tenants, shown(overview.tenants), day),
+            "problems": self._made_of("problems", _problems, overview.problems, seen.reasons),
         }
 
-    def _part(self, name: str, part: _Part, overview: Overview) -> Html:
-        made_from = part.made_from(overview)
+    def _made_of(self, name: str, make: Callable[[Unpack[Told]], Markup], *told: *Told) -> Html:
+        """The part that this makes of what there is to be told; that of last time, if it is equal."""
         known = self._made.get(name)
-        if known is not None and known[0] == made_from:
+        if known is not None and known[0] == told:
             return known[1]
-        made = html(part.make(overview))
-        self._made[name] = (made_from, made)
+        made = html(make(*told))
+        self._made[name] = (told, made)
         return made
 
 
-def _state(overview: Overview, found: list[Finding]) -> Markup:
+def _state(seen: Seen, found: list[Finding]) -> Markup:
     """One badge for the whole."""
-    seen = overview.seen
     if seen.draining:
         return badge("warning", "stopping")
     if not seen.ready:
@@ -77,14 +83,14 @@ def _findings(found: list[Finding]) -> Markup:
     return tags.ul(*shown, class_="findings")
 
 
-def _tenants(overview: Overview) -> Markup:
+def _tenants(tenants: Shown[TenantRow], now: float) -> Markup:
     def cells(row: TenantRow) -> tuple[str, tuple[Markup, ...]]:
         name = tags.strong(row.name) if row.name else tags.em("nobody known")
         routes = number(row.routes) if row.name else NOTHING
-        return row.name, (name, _standing(row, overview.seen.time), routes)
+        return row.name, (name, _standing(row, now), routes)
 
     headings = ("tenant", "runs on", "routes")
-    return long_table("tenants", headings, overview.tenants, cells, noun="tenants", where="/metrics")
+    return long_table("tenants", headings, tenants, cells, noun="tenants", where="/metrics")
 
 
 def _standing(row: TenantRow, now: float) -> Markup:
@@ -108,12 +114,10 @@ _STANDINGS = {
 }
 
 
-def _problems(overview: Overview) -> Markup:
-    problems = sorted(overview.problems, key=lambda problem: problem.severity != "error")
-    seen = overview.seen
+def _problems(problems: Sequence[Problem], reasons: Sequence[str]) -> Markup:
     if not problems:
-        if seen.reasons:
-            return tags.p(badge("bad", "error"), " ", seen.reasons[0])
+        if reasons:
+            return tags.p(badge("bad", "error"), " ", reasons[0])
         return tags.p("None.", class_="fine")
     rows = [
         (
@@ -126,26 +130,8 @@ def _problems(overview: Overview) -> Markup:
                 problem.message,
             ),
         )
-        for problem in problems[:MOST_ROWS]
+        for problem in sorted(problems, key=lambda problem: problem.severity != "error")[:MOST_ROWS]
     ]
     note = f"{MOST_ROWS} of {len(problems)} are shown; /config has all." if len(problems) > MOST_ROWS else ""
     headings = ("severity", "file, line and column", "tenant", "field", "what is wrong")
     return [table(headings, rows, numbers_from=len(headings)), tags.p(note, class_="note")]
-
-
-@frozen
-class _Part:
-    """One that is mostly as it was."""
-
-    make: Callable[[Overview], Markup]
-    made_from: Callable[[Overview], object]
-    """All that it shows; values that are equal where nothing has changed."""
-
-
-_PARTS: Mapping[str, _Part] = {
-    "failures": _Part(failures_section, lambda overview: (overview.seen.failures, overview.seen.day)),
-    "routes": _Part(routes_section, lambda overview: overview.rules),
-    "providers": _Part(providers_section, lambda overview: overview.providers),
-    "tenants": _Part(_tenants, lambda overview: (overview.tenants, overview.seen.day)),
-    "problems": _Part(_problems, lambda overview: (overview.problems, overview.seen.reasons)),
-}

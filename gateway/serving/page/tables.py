@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from attrs import frozen
 
 from gateway.serving.page.activity import Activity
 from gateway.serving.page.markup import Cell, Markup, Titled, folded, table, tags
@@ -31,10 +33,27 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
+@frozen
+class Shown(Generic[R]):
+    """As many rows as a page shows, in their order: those in trouble, then those with the most traffic."""
+
+    rows: tuple[R, ...]
+    of: int
+    """How many there are."""
+
+
+def shown(rows: Sequence[R]) -> Shown[R]:
+    """Choose them."""
+    if len(rows) <= MOST_ROWS:
+        return Shown(tuple(rows), len(rows))
+    ranked = sorted(range(len(rows)), key=lambda index: _weight(rows[index]), reverse=True)
+    return Shown(tuple(rows[index] for index in sorted(ranked[:MOST_ROWS])), len(rows))
+
+
 def long_table(
     name: str,
     headings: tuple[str, ...],
-    rows: Sequence[R],
+    shown: Shown[R],
     cells: Callable[[R], tuple[str, Iterable[Cell]]],
     *,
     noun: str,
@@ -57,24 +76,13 @@ def long_table(
         key, told = cells(each)
         return key, (*told, *_activity(each.activity))
 
-    shown = _most_telling(rows)
-    lively = [each for each in shown if each.is_in_trouble or not each.activity.is_quiet]
-    if len(rows) <= FEW_ROWS or len(lively) == len(shown):
-        return [made(shown), _left_out(len(shown), len(rows), where)]
-    quiet = [each for each in shown if each.activity.is_quiet and not each.is_in_trouble]
-    summary = f"{number(len(rows) - len(lively))} {noun} without requests in the last minute"
-    return [
-        made(lively) if lively else "",
-        folded(f"quiet {name}", summary, made(quiet), _left_out(len(shown), len(rows), where)),
-    ]
-
-
-def _most_telling(rows: Sequence[R]) -> Sequence[R]:
-    """As many rows as a page shows, in their order: those in trouble, then those with the most traffic."""
-    if len(rows) <= MOST_ROWS:
-        return rows
-    ranked = sorted(range(len(rows)), key=lambda index: _weight(rows[index]), reverse=True)
-    return [rows[index] for index in sorted(ranked[:MOST_ROWS])]
+    rows, left_out = shown.rows, _left_out(shown, where)
+    lively = [each for each in rows if each.is_in_trouble or not each.activity.is_quiet]
+    if shown.of <= FEW_ROWS or len(lively) == len(rows):
+        return [made(rows), left_out]
+    quiet = [each for each in rows if each.activity.is_quiet and not each.is_in_trouble]
+    summary = f"{number(shown.of - len(lively))} {noun} without requests in the last minute"
+    return [made(lively) if lively else "", folded(f"quiet {name}", summary, made(quiet), left_out)]
 
 
 def _weight(row: Row) -> tuple[bool, float, float]:
@@ -82,12 +90,12 @@ def _weight(row: Row) -> tuple[bool, float, float]:
     return row.is_in_trouble, ended.failed, ended.requests
 
 
-def _left_out(shown: int, all_of_them: int, where: str) -> Markup:
+def _left_out(shown: Shown[R], where: str) -> Markup:
     """A sentence where a table does not show everything."""
-    if shown == all_of_them:
+    if len(shown.rows) == shown.of:
         return ""
-    text = f"{shown} of {number(all_of_them)} are shown, those that fail or have most to do; {where} has all."
-    return tags.p(text, class_="note")
+    told = f"{len(shown.rows)} of {number(shown.of)} are shown, those that fail or have most to do"
+    return tags.p(f"{told}; {where} has all.", class_="note")
 
 
 ACTIVITY = ("requests\xa0/\xa0s", "failed", "p95", "first token p95", "tokens in\xa0+\xa0out", "cost")

@@ -13,12 +13,14 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from gateway.serving.page import live_page
+from gateway.serving.page.inventory import Inventory, inventory_of
 from gateway.serving.page.live_page import LivePage
 from gateway.serving.page.overview import Overview, Seen, overview
 from gateway.serving.page.sampler import UNWATCHED_SECONDS, WATCHED_SECONDS
 from gateway.serving.page.work import REST, Work
 from gateway.serving.status import Status
 from gateway.snapshot.generations import Generation
+from gateway.snapshot.snapshot import Snapshot
 from gateway.telemetry.exchange_record import NO_NAMES, ExchangeRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.outcomes import Outcome
@@ -182,6 +184,23 @@ class LivePageTests(SynchronousTestCase):
         self.assertEqual(self.made, made)
         self.clock.pump([1.0] * 2)
         self.assertEqual(self.made, made + 1)
+
+    def test_what_a_snapshot_has_is_found_out_once_and_forgotten_when_nobody_looks(self) -> None:
+        asked: list[Snapshot] = []
+
+        def counted(snapshot: Snapshot) -> Inventory:
+            asked.append(snapshot)
+            return inventory_of(snapshot)
+
+        self.patch(live_page, "inventory_of", counted)
+        self.adopt(provider("first"))
+        viewer = self.follow()
+        self.clock.pump([1.0] * 60)
+        self.assertEqual(len(asked), 1)
+        viewer.finishing.callback(None)
+        self.clock.pump([1.0] * 60)
+        self.document()
+        self.assertEqual(len(asked), 2)
 
     def test_nothing_is_kept_of_a_snapshot_that_runs_no_longer(self) -> None:
         old = ref(self.adopt(provider("first") + route_to("first")).snapshot)
