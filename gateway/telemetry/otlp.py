@@ -116,6 +116,10 @@ class Pipeline:
         reactor's thread."""
         self._processor.shutdown()
 
+    def give_up(self) -> None:
+        """Try nothing again, so that `close` ends: what waits is lost.  From any thread."""
+        self._exporter.shutdown()
+
 
 def traces_url(endpoint: str) -> str:
     """Where spans are posted: the endpoint as it stands where it has a path, else OTLP's own below it."""

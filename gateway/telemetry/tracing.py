@@ -105,6 +105,7 @@ class Tracing:
     def _stopped(self, stopped: Deferred[None]) -> None:
         """There is no more time."""
         for way in tuple(self._left):
+            way.pipeline.give_up()
             self._closed(way)
         stopped.callback(None)
 

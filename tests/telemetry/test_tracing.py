@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -41,9 +42,18 @@ class TracingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = Reactor()
         self.tracing = Tracing(self.reactor)
-        self.addCleanup(self.tracing.stop)
+        self.before = set(enumerate_threads())
+        self.addCleanup(self.no_thread_is_left)
         self.events = self.enterContext(capturedLogs())
         self.read = 0
+
+    def no_thread_is_left(self) -> None:
+        """One that still tries would disturb the tests that follow: it draws random numbers."""
+        self.tracing.stop()
+        self.reactor.advance(STOP_SECONDS)
+        for thread in set(enumerate_threads()) - self.before:
+            thread.join(20.0)
+            self.assertFalse(thread.is_alive(), thread.name)
 
     def said(self) -> list[str]:
         """What the log says since this was asked last."""
