@@ -205,7 +205,7 @@ class Kind:
     route: bool = True
     """There is one for its host."""
     is_mixed: bool = False
-    """What one answer has told of its tokens is part of a sum with estimates."""
+    """The last count that its client is told is not what all comes to."""
     discards: str = ""
     """Why no client gets anything of one of its attempts."""
     is_estimated: bool = False
@@ -235,6 +235,15 @@ KINDS = (
     Kind("counted", 80, _COUNTED),
     Kind("reasoning", 30, _COUNTED, primary="reasoning=20"),
     Kind("completion", 30, path="/v1/completions"),
+    Kind("cached", 20, primary="cached=2"),
+    Kind("cached-stream", 20, _COUNTED, primary="cached=2, reasoning=5"),
+    Kind("all-so-far", 20, _STREAM, primary="usage=growing, cached=2, reasoning=5"),
+    Kind("each-alone", 20, _STREAM, primary="usage=each", is_mixed=True),
+    Kind("halves", 20, _STREAM, primary="usage=halves, cached=2", is_mixed=True),
+    Kind("zero", 10, primary="usage=zero", is_mixed=True, is_estimated=True),
+    Kind("zero-stream", 10, _COUNTED, primary="usage=zero", is_mixed=True, is_estimated=True),
+    Kind("never", 10, primary="usage=never", is_estimated=True),
+    Kind("never-stream", 10, _COUNTED, primary="usage=never", is_estimated=True),
     Kind("compressed", 20, _STREAM, primary="gzip"),
     Kind("failed-over", 60, primary="status=503", fallback=""),
     Kind("failed-over-stream", 50, _STREAM, primary="error-after=0", fallback=""),
@@ -247,6 +256,7 @@ KINDS = (
     Kind("mirrored", 20, rule={"mirror": {"providerHost": "mirror.bench", "percent": 50}}),
     Kind("continued", 20, _STREAM, _CUT, fallback="", fallback_spec=_PREFILL, is_mixed=True, is_estimated=True),
     Kind("cut", 20, _STREAM, _CUT, rule={"onStreamBreak": "error"}, is_estimated=True),
+    Kind("cut-so-far", 20, _STREAM, f"{_CUT}, usage=growing, cached=1", rule={"onStreamBreak": "error"}),
     Kind("tripping", 20, primary="status=503", fallback="", primary_spec=_BREAKER),
     Kind("filtered", 30, primary="content-filter", statuses=_only(400)),
     Kind("no-key", 20, client=has_no_key, statuses=_only(401)),

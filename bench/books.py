@@ -61,9 +61,9 @@ def _tenant(tenant: str, port: int, nobody: int) -> list[Mapping[str, object]]:
 
 def _spec(tenant: str, role: str) -> dict[str, object]:
     """What all providers of this role have, with its prices."""
-    currency, input_price, output_price = PRICES[tenant, role]
-    pricing = {"currency": currency, "default": {"input": input_price, "output": output_price}}
-    return {**_SPEC, "pricing": pricing}
+    currency, *prices = PRICES[tenant, role]
+    default = dict(zip(("input", "cachedInput", "output"), prices, strict=True))
+    return {**_SPEC, "pricing": {"currency": currency, "default": default}}
 
 
 def _of_kind(tenant: str, kind: Kind, primary: int, fallback: int) -> list[Mapping[str, object]]:

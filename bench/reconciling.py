@@ -157,10 +157,9 @@ def _tokens(books: Books) -> Iterator[str]:
             counted = books.sums(_DISCARDED, of_lost, type=kind)
             counted = {labels: number for labels, number in counted.items() if "mirror" not in labels}
             yield from _differing(f"discarded {kind} tokens", counted, _logged(lost(parts), of_lost, of=name))
-        if kind != "cached_input":
-            lines = books.of_simulator().items()
-            told = {provider: line["told"][f"{kind}_tokens"] for provider, line in lines}
-            yield from _differing(f"exact {kind} tokens", _exact(books, parts, kind), told)
+        lines = books.of_simulator().items()
+        told = {provider: line["told"][f"{kind}_tokens"] for provider, line in lines}
+        yield from _differing(f"exact {kind} tokens", _exact(books, parts, kind), told)
 
 
 def _exact(books: Books, parts: Iterable[Record], kind: str) -> Mapping[str, float]:
@@ -234,7 +233,8 @@ def _copies(books: Books) -> list[Record]:
     for who, given in books.sums(_DISCARDED, _WHO, reason="mirror", type="input").items():
         labels = dict(zip(_WHO, who, strict=True))
         made = books.sums(_DISCARDED, _WHO, reason="mirror", type="output")[who]
-        copy = {**labels, "reason": "mirror", "input_tokens": given, "output_tokens": made}
+        tokens = {"input_tokens": given, "cached_input_tokens": 0, "output_tokens": made}
+        copy = {**labels, "reason": "mirror", **tokens}
         currency, cost = price_of(copy)
         copies.append({**copy, "currency": currency, "cost": cost})
     return copies

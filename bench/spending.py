@@ -9,14 +9,15 @@ Record: TypeAlias = Mapping[str, Any]
 """A line of the access log, or of the simulator's books."""
 
 PRICES = {
-    ("red", "primary"): ("USD", 2.5, 10.0),
-    ("red", "fallback"): ("USD", 1.0, 3.0),
-    ("red", "mirror"): ("EUR", 0.1, 0.2),
-    ("blue", "primary"): ("EUR", 0.3, 1.2),
-    ("blue", "fallback"): ("USD", 0.5, 1.5),
-    ("blue", "mirror"): ("EUR", 0.2, 0.4),
+    ("red", "primary"): ("USD", 2.5, 1.25, 10.0),
+    ("red", "fallback"): ("USD", 1.0, 0.1, 3.0),
+    ("red", "mirror"): ("EUR", 0.1, 0.05, 0.2),
+    ("blue", "primary"): ("EUR", 0.3, 0.03, 1.2),
+    ("blue", "fallback"): ("USD", 0.5, 0.5, 1.5),
+    ("blue", "mirror"): ("EUR", 0.2, 0.1, 0.4),
 }
-"""Currency, and what a million input and output tokens cost, by tenant and the first word of the provider's name."""
+"""Currency, and what a million input, cached input and output tokens cost, by tenant and the first word of the
+provider's name."""
 
 TOKENS = {
     "input": ("request_prompt_tokens", "input_tokens"),
@@ -55,5 +56,6 @@ def lost(parts: Iterable[Record]) -> list[Record]:
 def price_of(part: Record) -> tuple[str, float]:
     """The currency and the cost of its tokens."""
     currency, *prices = PRICES[part["tenant"], part["provider"].partition(".")[0]]
-    tokens = part["input_tokens"], part["output_tokens"]
+    cached = part["cached_input_tokens"]
+    tokens = part["input_tokens"] - cached, cached, part["output_tokens"]
     return currency, sum(number * price for number, price in zip(tokens, prices, strict=True)) / 1_000_000

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
-from gateway.resources.drills import Cut, Heartbeat, Length, Prefill
+from gateway.resources.drills import Cut, Heartbeat, Length, Prefill, Telling
 
 
 class DrillError(ValueError):
@@ -95,6 +95,8 @@ DIRECTIVES: Mapping[str, Callable[[str], object] | None] = {
     "reasoning": whole(1, LARGEST_NUMBER),
     "tool-call": whole(1, LARGEST_NUMBER),
     "refusal": None,
+    "usage": _one_of(Telling),
+    "cached": whole(1, LARGEST_NUMBER),
     "first-content-delay": duration,
     "chunk-delay": duration,
     "heartbeat": _one_of(Heartbeat),
@@ -123,7 +125,7 @@ _TEXT = ("words", "chunks", "other-words")
 _BYTES = ("trickle", "huge-headers", "content-length", "gzip")
 _IN_A_HEAD = ("retry-after", "retry-after-date", "retry-after-ms", "ratelimit-reset")
 _OF_THE_MODEL = (
-    *("context", "prefill", *_TEXT, "reasoning", "tool-call", "refusal"),
+    *("context", "prefill", *_TEXT, "reasoning", "tool-call", "refusal", "usage", "cached"),
     *("first-content-delay", "chunk-delay", "heartbeat", "heartbeat-delay", "malformed-event", "huge-event"),
     *(*_ENDINGS, "cut", "no-finish", "no-done"),
 )

@@ -14,6 +14,7 @@ Cut: TypeAlias = Literal["close", "reset", "end", "done"]
 Heartbeat: TypeAlias = Literal["comment", "ping", "empty", "role"]
 Prefill: TypeAlias = Literal["refuse", "repeat", "ignore", "marked"]
 Length: TypeAlias = Literal["longer", "shorter"]
+Telling: TypeAlias = Literal["growing", "each", "halves", "zero", "never"]
 
 
 @frozen
@@ -65,6 +66,13 @@ class Drill:
     """It calls a tool, with the arguments in so many pieces."""
     refusal: bool = False
     """It declines, as OpenAI's models do in `refusal`."""
+
+    # how it tells its usage
+    usage: Telling | None = None
+    """None is as OpenAI does.  A stream tells beside words all so far, or each event's own tokens; or those asked with
+    the first word, and those of the answer in the end.  Or all is told as 0, or nothing."""
+    cached: int = 0
+    """So many tokens of a prompt, as far as it has them, come from a cache."""
 
     # how a stream comes
     first_content_delay: float = 0.0

@@ -209,7 +209,7 @@ class AdminPages:
     def _metrics(self, request: http.Request) -> Deferred[Answer]:
         exposition = Exposition(
             self._registry,
-            is_open_metrics=accepts(request, b"application/openmetrics-text"),
+            is_open_metrics=accepts(request, b"application/openmetrics-text", rather_than=b"text/plain"),
             is_compressed=accepts_gzip(request),
             names=[name.decode(errors="replace") for name in request.args.get(b"name[]", ())],
         )

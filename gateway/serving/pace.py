@@ -23,9 +23,9 @@ def pace_of(started: float, begun_at: float, now: float, usage: TokenUsage | Non
     """The pace of a stream that ends now.
 
     :param started: clock time at which the request's head was whole, begun_at that of the first content.
-    :param usage: None where it is not known, or the stream is not whole.
+    :param usage: None where it is not known, or the stream is not whole; of an estimate no time can be told.
     """
     per_token = None
-    if usage is not None and usage.output > 1:
+    if usage is not None and usage.output > 1 and not usage.estimated:
         per_token = (now - begun_at) / (usage.output - 1)
     return Pace(begun_at - started, per_token)

@@ -15,12 +15,13 @@ import msgspec
 from gateway.messages import Headers, RequestHead, TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
-from gateway.simulator.bodies import json_answer, reply_to, stream, tokens_of, whole_text
+from gateway.simulator.bodies import counted_answer, json_answer, reply_to, stream, tokens_of, whole_text
 from gateway.simulator.chat import chat
 from gateway.simulator.errors import RequestError, require_room
 from gateway.simulator.openai import ChatRequest, CompletionRequest, EmbeddingRequest, Json
 from gateway.simulator.replies import Answer
 from gateway.simulator.speech import speak
+from gateway.simulator.telling import StreamedUsage, told_whole
 from gateway.simulator.vectors import DEFAULT_DIMENSIONS, as_base64, as_floats, embedding
 
 
@@ -66,12 +67,13 @@ def _completion(request: CompletionRequest, identity: str, headers: Headers, dri
     require_room(prompt_tokens, drill, "prompt")
     model = openai.model_in(request.model)
     speech = speak(reply_to(model, said, drill), words=drill.words, most_tokens=request.max_tokens)
-    counted = TokenUsage(prompt_tokens, speech.tokens)
+    counted = TokenUsage(prompt_tokens, speech.tokens, min(drill.cached, prompt_tokens))
     finish_reason = "length" if speech.is_cut_short else "stop"
     top = openai.head_fields(f"cmpl-{identity}", "text_completion", model)
     if not request.stream:
         choice = openai.completion_choice(whole_text(speech), finish_reason)
-        return json_answer(headers, {**top, "choices": [choice], "usage": openai.usage(counted)}, counted)
+        told = told_whole(counted, drill.usage)
+        return counted_answer(headers, {**top, "choices": [choice]}, prompt_tokens, speech.size, told)
     nothing = openai.completion_choice("", None)
     return stream(
         headers,
@@ -82,8 +84,8 @@ def _completion(request: CompletionRequest, identity: str, headers: Headers, dri
             for piece in speech.pieces(drill.chunks)
         ),
         finish=openai.completion_choice("", finish_reason),
-        counted=counted,
-        tells_usage=request.stream_options is not None and request.stream_options.include_usage,
+        asked=prompt_tokens,
+        usage=StreamedUsage(counted, drill.usage, is_asked=openai.tells_usage(request)),
         empty=nothing,
         role=nothing,
     )
@@ -99,9 +101,14 @@ def _embeddings(request: EmbeddingRequest, headers: Headers, drill: Drill) -> An
         {"object": "embedding", "index": index, "embedding": shown(embedding(text, dimensions))}
         for index, (text, _) in enumerate(inputs)
     ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    told: Json = {"object": "list", "data": data, "model": openai.model_in(request.model), "usage": usage}
-    return json_answer(headers, told, TokenUsage(tokens, 0))
+    made: Json = {"object": "list", "data": data, "model": openai.model_in(request.model)}
+    return counted_answer(
+        headers, made, tokens, 0, told_whole(TokenUsage(tokens, 0), drill.usage, _asked_alone)
+    )
+
+
+def _asked_alone(counted: TokenUsage) -> Json:
+    return {"prompt_tokens": counted.input, "total_tokens": counted.input}
 
 
 def _inputs(given: str | list[str | int | list[int]]) -> list[tuple[str, int]]:

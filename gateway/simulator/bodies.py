@@ -7,14 +7,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.messages import Headers, TokenUsage
+from gateway.messages import Headers
 from gateway.resources.drills import Drill
-from gateway.simulator import openai
 from gateway.simulator.errors import RequestError
 from gateway.simulator.openai import Json, event
 from gateway.simulator.replies import EVENTS, JSON, Streamed, Whole
 from gateway.simulator.speech import Speech, count_tokens
 from gateway.simulator.steps import Say
+from gateway.simulator.telling import StreamedUsage, Told
 
 Spoken: TypeAlias = tuple[Json, int]
 """A choice of a stream, and how many bytes of UTF-8 the model says in it."""
@@ -46,8 +46,19 @@ def whole_text(speech: Speech) -> str:
     return "".join(speech.pieces(1))
 
 
-def json_answer(headers: Headers, content: Json, counted: TokenUsage | None = None) -> Whole:
-    return Whole(200, [JSON, *headers], msgspec.json.encode(content), counted)
+def json_answer(headers: Headers, content: Json) -> Whole:
+    """An answer of no model."""
+    return Whole(200, [JSON, *headers], msgspec.json.encode(content))
+
+
+def counted_answer(headers: Headers, content: Json, asked: int, spoken: int, told: Told) -> Whole:
+    """An answer of a model.
+
+    :param asked: how many tokens the prompt has.
+    :param spoken: how many bytes of UTF-8 the model says.
+    """
+    fields, usage = told
+    return Whole(200, [JSON, *headers], msgspec.json.encode({**content, **fields}), asked, spoken, usage)
 
 
 def stream(
@@ -57,32 +68,36 @@ def stream(
     opening: list[Json],
     content: Iterator[Spoken],
     finish: Json,
-    counted: TokenUsage,
-    tells_usage: bool,
+    asked: int,
+    usage: StreamedUsage,
     empty: Json,
     role: Json,
 ) -> Streamed:
-    """The events of these choices.  Where usage was asked for every chunk names it, null until the last.
+    """The events of these choices.
 
-    :param counted: the usage of all of it.
+    :param asked: how many tokens the prompt has.
     :param empty, role: choices that bring nothing new.
     """
-    rest: Json = {"usage": None} if tells_usage else {}
 
     def chunk(choice: Json) -> bytes:
-        return event({**top, "choices": [choice], **rest})
+        return event({**top, "choices": [choice], **usage.before()})
 
+    def telling(choices: list[Json], told: Told, size: int = 0) -> Say:
+        fields, counted = told
+        return Say(event({**top, "choices": choices, **fields}), size, counted)
+
+    last = usage.last()
     return Streamed(
         [*EVENTS, *headers],
         b"".join(map(chunk, opening)),
-        (Say(chunk(choice), size) for choice, size in content),
-        chunk(finish),
-        event({**top, "choices": [], "usage": openai.usage(counted)}) if tells_usage else b"",
+        (telling([choice], usage.beside(size), size) for choice, size in content),
+        lambda: telling([finish], usage.finish()),
+        telling([], last) if last[0] else Say(b""),
         {
             "comment": b": still here\n\n",
             "ping": b'event: ping\ndata: {"type":"ping"}\n\n',
             "empty": chunk(empty),
             "role": chunk(role),
         },
-        counted,
+        asked,
     )

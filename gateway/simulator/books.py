@@ -28,6 +28,8 @@ class Told(msgspec.Struct):
 
     answers: int = 0
     input_tokens: int = 0
+    cached_input_tokens: int = 0
+    """Part of the input."""
     output_tokens: int = 0
     reasoning_tokens: int = 0
     """Part of the output."""
@@ -67,6 +69,11 @@ class Account:
     _line: Line
     _spoken: int = 0
     """Bytes of UTF-8."""
+    _made: int = 0
+    """Tokens that were said."""
+    _told: int = 0
+    """Tokens of which it was told that they were said."""
+    _has_told: bool = False
     _ended: bool = False
 
     def begun(self, status: int, asked: int) -> None:
@@ -82,18 +89,22 @@ class Account:
         """Some of the answer was sent.
 
         :param spoken: bytes of UTF-8 that the model has said in it.
-        :param usage: what it tells of all of the answer.
+        :param usage: what it tells of the answer that was not told before.
         """
-        line = self._line
-        before = count_tokens(self._spoken)
+        line, before = self._line, self._made
         self._spoken += spoken
-        line.output_tokens += (count_tokens(self._spoken) if usage is None else usage.output) - before
         if usage is not None:
+            self._told += usage.output
             told = line.told
-            told.answers += 1
+            told.answers += not self._has_told
             told.input_tokens += usage.input
+            told.cached_input_tokens += usage.cached_input
             told.output_tokens += usage.output
             told.reasoning_tokens += usage.reasoning
+            self._has_told = True
+        # Who counts knows better: it was cut inside a character, or is made of parts that are counted apart.
+        self._made = max(count_tokens(self._spoken), self._told)
+        line.output_tokens += self._made - before
 
     def ended(self, how: str) -> None:
         """Nothing more is sent.  Only the first time counts: who breaks off is left, too."""

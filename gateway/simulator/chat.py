@@ -10,11 +10,12 @@ from attrs import field, frozen
 from gateway.messages import Headers, TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
-from gateway.simulator.bodies import Spoken, json_answer, reply_to, stream, tokens_of, whole_text
+from gateway.simulator.bodies import Spoken, counted_answer, reply_to, stream, tokens_of, whole_text
 from gateway.simulator.errors import prefill_refused, require_room
-from gateway.simulator.openai import ChatRequest, Json, Message
+from gateway.simulator.openai import ChatRequest, Json, Message, tells_usage
 from gateway.simulator.replies import Answer
 from gateway.simulator.speech import Speech, speak
+from gateway.simulator.telling import StreamedUsage, told_whole
 
 _THOUGHT = "The user said something, so something has to be said. "
 _REFUSAL = "I am sorry, I cannot help with that."
@@ -30,13 +31,15 @@ def chat(request: ChatRequest, identity: str, headers: Headers, drill: Drill) ->
     require_room(prompt_tokens, drill, "messages")
     said = _said(request, identity, drill)
     reasoning_tokens = said.reasoning.tokens if said.reasoning else 0
-    counted = TokenUsage(prompt_tokens, said.tokens, reasoning=reasoning_tokens)
+    cached = min(drill.cached, prompt_tokens)
+    counted = TokenUsage(prompt_tokens, said.tokens, cached, reasoning_tokens)
     identity = f"chatcmpl-{identity}"
     model = openai.model_in(request.model)
     if not request.stream:
         top = openai.head_fields(identity, "chat.completion", model)
         choice = openai.chat_choice(said.message(), said.finish_reason)
-        return json_answer(headers, {**top, "choices": [choice], "usage": openai.usage(counted)}, counted)
+        told = told_whole(counted, drill.usage)
+        return counted_answer(headers, {**top, "choices": [choice]}, prompt_tokens, said.size, told)
     role = openai.chat_delta({"role": "assistant", "content": ""})
     return stream(
         headers,
@@ -44,8 +47,8 @@ def chat(request: ChatRequest, identity: str, headers: Headers, drill: Drill) ->
         opening=[role],
         content=((openai.chat_delta(delta), size) for delta, size in said.deltas(drill.chunks)),
         finish=openai.chat_delta({}, said.finish_reason),
-        counted=counted,
-        tells_usage=request.stream_options is not None and request.stream_options.include_usage,
+        asked=prompt_tokens,
+        usage=StreamedUsage(counted, drill.usage, is_asked=tells_usage(request)),
         empty=openai.chat_delta({"content": ""}),
         role=role,
     )
@@ -68,6 +71,11 @@ class _Said:
     @property
     def tokens(self) -> int:
         return self.speech.tokens + (self.reasoning.tokens if self.reasoning else 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8."""
+        return self.speech.size + (self.reasoning.size if self.reasoning else 0)
 
     @property
     def finish_reason(self) -> str:

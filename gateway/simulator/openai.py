@@ -89,6 +89,11 @@ class EmbeddingRequest(msgspec.Struct, frozen=True):
     dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
 
 
+def tells_usage(request: ChatRequest | CompletionRequest) -> bool:
+    """The client wants a stream to tell its usage."""
+    return request.stream_options is not None and request.stream_options.include_usage
+
+
 def model_in(name: str) -> str:
     """The model's own name: what stands before directives, `simulator-1` in `simulator-1+cut-after=3`."""
     own, _, directives = name.partition("+")
@@ -107,6 +112,8 @@ def usage(counted: TokenUsage) -> Json:
         "completion_tokens": counted.output,
         "total_tokens": counted.input + counted.output,
     }
+    if counted.cached_input:
+        told["prompt_tokens_details"] = {"cached_tokens": counted.cached_input}
     if counted.reasoning:
         told["completion_tokens_details"] = {"reasoning_tokens": counted.reasoning}
     return told

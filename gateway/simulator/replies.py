@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from attrs import frozen
@@ -21,8 +21,12 @@ class Whole:
     status: int
     headers: Headers
     body: bytes
+    asked: int = 0
+    """How many tokens the prompt has; 0 where no model answers."""
+    spoken: int = 0
+    """How much of the body the model has said: bytes of UTF-8."""
     usage: TokenUsage | None = None
-    """What it tells of tokens; None in an error."""
+    """What it tells of tokens."""
 
 
 @frozen
@@ -34,14 +38,14 @@ class Streamed:
     """Events before the first content."""
     content: Iterator[Say]
     """One event each."""
-    finish: bytes
-    """The event with the finish reason."""
-    usage: bytes
-    """The event with the usage; empty where it was not asked for."""
+    finish: Callable[[], Say]
+    """Makes the event with the finish reason, once all content is said."""
+    usage: Say
+    """The event with the usage; empty where it has none."""
     heartbeats: Mapping[str, bytes]
     """Events without content, by what a drill calls them."""
-    counted: TokenUsage | None = None
-    """Of all of it, whether it was asked for or not."""
+    asked: int = 0
+    """How many tokens the prompt has."""
 
 
 Answer: TypeAlias = Whole | Streamed

@@ -127,9 +127,9 @@ class SimulatedExchange:
                     transport = self._connection.transport
                     assert transport is not None  # the client has not left
                     transport.write(data)
-                case Respond(status, headers, body, usage):
-                    account.begun(status, usage.input if usage is not None else 0)
-                    account.said(0, usage)
+                case Respond(status, headers, body, asked, spoken, usage):
+                    account.begun(status, asked)
+                    account.said(spoken, usage)
                     account.ended(books.WHOLE)
                     self._connection.respond(status, headers, body)
                     return

@@ -27,6 +27,10 @@ class Respond:
     status: int
     headers: Headers
     body: bytes
+    asked: int = 0
+    """How many tokens the prompt has."""
+    spoken: int = 0
+    """How much of the body the model has said: bytes of UTF-8."""
     usage: TokenUsage | None = None
     """What it tells of tokens."""
 
@@ -51,7 +55,7 @@ class Say:
     spoken: int = 0
     """How much of it the model has said: bytes of UTF-8."""
     usage: TokenUsage | None = None
-    """What it tells of tokens, at its end."""
+    """What it tells of tokens, at its end, that was not told before."""
 
 
 @frozen

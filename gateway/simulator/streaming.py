@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from attrs import evolve
 
-from gateway.messages import TokenUsage
 from gateway.resources.drills import Drill
 from gateway.simulator import openai
 from gateway.simulator.errors import error_event
@@ -26,12 +25,12 @@ def whole_steps(whole: Whole, drill: Drill) -> Iterator[Step]:
     if drill.cut_after_bytes is not None:
         shown = drill.cut_after_bytes
     if shown is None:
-        yield Respond(whole.status, whole.headers, whole.body, whole.usage)
+        yield Respond(whole.status, whole.headers, whole.body, whole.asked, whole.spoken, whole.usage)
         return
     some = whole.body[: min(shown, len(whole.body) - 1)]
     ends_well = drill.stall_after is None and drill.cut in ("end", "done")
     length = len(some) if ends_well else len(whole.body)
-    yield Begin(whole.status, whole.headers, length, _asked(whole.usage))
+    yield Begin(whole.status, whole.headers, length, whole.asked)
     yield Say(some)
     if ends_well:
         yield End()
@@ -41,7 +40,7 @@ def whole_steps(whole: Whole, drill: Drill) -> Iterator[Step]:
 
 def stream_steps(streamed: Streamed, drill: Drill) -> Iterator[Step]:
     """A stream, event by event."""
-    yield Begin(200, streamed.headers, None, _asked(streamed.counted))
+    yield Begin(200, streamed.headers, None, streamed.asked)
     if streamed.opening:
         yield Say(streamed.opening)
     last = _last_content(drill)
@@ -64,8 +63,9 @@ def stream_steps(streamed: Streamed, drill: Drill) -> Iterator[Step]:
         yield Say(error_event(drill))
         yield End()
     else:
-        finish = b"" if drill.no_finish else streamed.finish
-        yield Say(finish + streamed.usage, usage=streamed.counted if streamed.usage else None)
+        if not drill.no_finish:
+            yield streamed.finish()
+        yield streamed.usage
         if not drill.no_done:
             yield Say(openai.DONE)
         yield End()
@@ -84,10 +84,6 @@ def cut(drill: Drill) -> Iterator[Step]:
         case "done":
             yield Say(openai.DONE)
             yield End()
-
-
-def _asked(counted: TokenUsage | None) -> int:
-    return counted.input if counted is not None else 0
 
 
 def _last_content(drill: Drill) -> int | None:

@@ -122,9 +122,9 @@ def _trickling(steps: Iterator[Step], seconds: float) -> Iterator[Step]:
     """The body byte by byte."""
     for step in steps:
         match step:
-            case Respond(status, headers, body, usage):
-                yield Begin(status, headers, len(body), usage.input if usage is not None else 0)
-                yield from _bytes_of(Say(body, usage=usage), seconds)
+            case Respond(status, headers, body, asked, spoken, usage):
+                yield Begin(status, headers, len(body), asked)
+                yield from _bytes_of(Say(body, spoken, usage), seconds)
                 yield End()
             case Say():
                 yield from _bytes_of(step, seconds)

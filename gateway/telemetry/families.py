@@ -16,7 +16,7 @@ BUCKETS = (
 
 OVERHEAD_BUCKETS = (
     *(0.00001, 0.00002, 0.00005, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005),
-    *(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0),
+    *(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0, 600.0),
 )
 """Of the gateway's own work: a small request takes a tenth of a millisecond, one of many megabytes a hundred times
 that, and a long stream adds up to more."""
@@ -26,7 +26,7 @@ FIRST_TOKEN_BUCKETS = BUCKETS
 
 PER_TOKEN_BUCKETS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05),
-    *(0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0),
+    *(0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0),
 )
 """Twenty to two hundred tokens a second is what providers do; some do a thousand."""
 
@@ -120,7 +120,8 @@ TIME_PER_OUTPUT_TOKEN = Family(
     Kind.HISTOGRAM,
     ATTEMPT_LABELS,
     "seconds",
-    "Of a streamed answer that is whole: from its first content to its end, by each output token after the first.",
+    "Of a streamed answer that is whole and whose tokens were counted: from its first content to its end, by each "
+    "output token after the first.",
 )
 
 ATTEMPTS = Family(

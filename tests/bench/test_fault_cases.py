@@ -13,7 +13,7 @@ from gateway.resources.directives import DIRECTIVES
 from gateway.resources.misbehaviour import in_list
 from tests.resources.written import problems
 
-NO_FAULTS = ("context", "words", "chunks", "chunk-delay", "refusal")
+NO_FAULTS = ("context", "words", "chunks", "chunk-delay", "refusal", "usage", "cached")
 """What the simulator is asked for that nobody has to be rescued from."""
 
 

@@ -82,7 +82,13 @@ def record(asked: Asked, code: int, outcome: str, attempt: str, *, estimated: bo
 
 
 def line(asked: Asked, ending: str, told: int) -> dict[str, Any]:
-    tokens = {"answers": told, "input_tokens": told * 20, "output_tokens": told * 8, "reasoning_tokens": 0}
+    tokens = {
+        "answers": told,
+        "input_tokens": told * 20,
+        "output_tokens": told * 8,
+        "cached_input_tokens": 0,
+        "reasoning_tokens": 0,
+    }
     return {
         "provider": f"red/primary.{asked.kind.host}",
         "requests": 1,

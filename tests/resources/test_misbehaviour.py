@@ -45,6 +45,7 @@ def conditions(text: str) -> Conditions:
         ("stall-after=1, heartbeat=ping, heartbeat-delay=50ms",
          Drill(stall_after=1, heartbeat="ping", heartbeat_delay=0.05)),
         ("prefill=refuse, context=100", Drill(prefill="refuse", context=100)),
+        ("usage=growing, cached=5", Drill(usage="growing", cached=5)),
         ("trickle=1ms, gzip", Drill(trickle=0.001, gzip=True)),
         ("content-length=longer, huge-headers=70000", Drill(content_length="longer", huge_headers=70000)),
         ("status=429, retry-after-ms=700, ratelimit-reset=6m",

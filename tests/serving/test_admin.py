@@ -314,8 +314,25 @@ class MetricsTests(AdminTestCase):
             [metric.name for metric in parse_open_metrics(answer.body.decode())], ["queue_length"]
         )
 
+    def test_who_wants_plain_text_more_gets_it(self) -> None:
+        for accept in (
+            "application/openmetrics-text;q=0.3, text/plain",
+            "application/openmetrics-text; q=0",
+            "text/plain;q=0.5, application/openmetrics-text;q=0.4",
+        ):
+            answer = self.ask("/metrics", more=f"Accept: {accept}\r\n")
+            self.assertIn("version=0.0.4", answer.headers["content-type"], accept)
+
     def test_any_accept_header_gets_an_answer(self) -> None:
-        for accept in ("", "*/*", "text/html", "application/openmetrics-text;version=x", "\xff", ";;;=,"):
+        for accept in (
+            "",
+            "*/*",
+            "text/html",
+            "application/openmetrics-text;version=x",
+            "\xff",
+            ";;;=,",
+            "text/html;q=x",
+        ):
             answer = self.ask("/metrics", more=f"Accept: {accept}\r\n")
             self.assertEqual(answer.status, 200, accept)
             self.assertNotIn("version=x", answer.headers["content-type"])

@@ -15,6 +15,7 @@ from gateway.serving.pace import Pace, pace_of
         (TokenUsage(9, 2), 2.0),
         (TokenUsage(9, 1), None),
         (TokenUsage(9, 0), None),
+        (TokenUsage(9, 5, estimated=True), None),
         (None, None),
     ],
 )

@@ -37,7 +37,10 @@ def fields_of(answered: Whole) -> Any:
 def events(answered: Streamed) -> list[Any]:
     """What the events hold, the last one apart from `[DONE]`."""
     text = (
-        answered.opening + b"".join(say.data for say in answered.content) + answered.finish + answered.usage
+        answered.opening
+        + b"".join(say.data for say in answered.content)
+        + answered.finish().data
+        + answered.usage.data
     )
     lines = text.split(b"\n\n")
     assert lines.pop() == b""

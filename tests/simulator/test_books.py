@@ -62,7 +62,13 @@ class BooksTests(SynchronousTestCase):
             "endings": {"whole": 1, "broken_off": 0, "left": 0},
             "input_tokens": INPUT,
             "output_tokens": OUTPUT,
-            "told": {"answers": 1, "input_tokens": INPUT, "output_tokens": OUTPUT, "reasoning_tokens": 0},
+            "told": {
+                "answers": 1,
+                "input_tokens": INPUT,
+                "cached_input_tokens": 0,
+                "output_tokens": OUTPUT,
+                "reasoning_tokens": 0,
+            },
         }
 
     def test_a_stream_tells_its_usage_only_where_it_is_asked_for(self) -> None:

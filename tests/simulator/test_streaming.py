@@ -12,7 +12,8 @@ from gateway.simulator.steps import Begin, BreakOff, End, Reset, Respond, Say, S
 from gateway.simulator.streaming import SECONDS_BEFORE_RESET, stream_steps, whole_steps
 
 COUNTED = TokenUsage(7, 3)
-FINISH = Say(b"finishusage", usage=COUNTED)
+FINISH = Say(b"finish")
+USAGE = Say(b"usage", usage=COUNTED)
 DONE = Say(b"data: [DONE]\n\n")
 BEAT = b": beat\n\n"
 
@@ -22,7 +23,9 @@ def stream(drill: Drill) -> list[Step]:
     events = [b'data: {"n":%d}\n\n' % number for number in range(3)]
     beats = dict.fromkeys(("comment", "ping", "empty", "role"), BEAT)
     begun, *steps = islice(
-        stream_steps(Streamed([], b"opening", map(Say, events), b"finish", b"usage", beats, COUNTED), drill),
+        stream_steps(
+            Streamed([], b"opening", map(Say, events), lambda: FINISH, USAGE, beats, COUNTED.input), drill
+        ),
         50,
     )
     assert begun == Begin(200, [], None, asked=7)
@@ -38,13 +41,13 @@ WHOLE = [OPENING, event(0), event(1), event(2)]
 
 
 def test_as_it_should_be() -> None:
-    assert stream(Drill()) == [*WHOLE, FINISH, DONE, End()]
+    assert stream(Drill()) == [*WHOLE, FINISH, USAGE, DONE, End()]
 
 
 def test_what_is_missing_at_the_end() -> None:
-    assert stream(Drill(no_done=True)) == [*WHOLE, FINISH, End()]
-    assert stream(Drill(no_finish=True)) == [*WHOLE, Say(b"usage", usage=COUNTED), DONE, End()]
-    assert stream(Drill(no_finish=True, no_done=True)) == [*WHOLE, Say(b"usage", usage=COUNTED), End()]
+    assert stream(Drill(no_done=True)) == [*WHOLE, FINISH, USAGE, End()]
+    assert stream(Drill(no_finish=True)) == [*WHOLE, USAGE, DONE, End()]
+    assert stream(Drill(no_finish=True, no_done=True)) == [*WHOLE, USAGE, End()]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_a_huge_event_means_the_same() -> None:
     assert rest[0] == event(1)
 
 
-BODY = Whole(200, [], b"0123456789", COUNTED)
+BODY = Whole(200, [], b"0123456789", COUNTED.input, 10, COUNTED)
 
 
 @pytest.mark.parametrize("after", [{"cut_after": 4}, {"cut_after_bytes": 4}])
@@ -108,4 +111,4 @@ def test_a_plain_answer_is_cut(after: dict[str, int]) -> None:
 
 
 def test_usage_is_told_with_the_whole_answer_alone() -> None:
-    assert list(whole_steps(BODY, Drill())) == [Respond(200, [], b"0123456789", COUNTED)]
+    assert list(whole_steps(BODY, Drill())) == [Respond(200, [], b"0123456789", 7, 10, COUNTED)]

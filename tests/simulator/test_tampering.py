@@ -19,7 +19,8 @@ STREAM = b"opening" + b"".join(EVENTS) + b"finishusage" + b"data: [DONE]\n\n"
 
 
 def stream(drill: Drill) -> list[Step]:
-    streamed = Streamed([(b"a", b"b")], b"opening", map(Say, EVENTS), b"finish", b"usage", {}, COUNTED)
+    usage = Say(b"usage", usage=COUNTED)
+    streamed = Streamed([(b"a", b"b")], b"opening", map(Say, EVENTS), lambda: Say(b"finish"), usage, {}, 7)
     return list(steps_of(streamed, drill))
 
 
@@ -101,7 +102,7 @@ def told(steps: list[Step]) -> list[TokenUsage | None]:
 @pytest.mark.parametrize("drill", [Drill(), Drill(gzip=True), Drill(trickle=0.1)])
 def test_usage_is_told_once_whatever_the_bytes_look_like(drill: Drill) -> None:
     assert told(stream(drill)) == [COUNTED]
-    assert told(list(steps_of(Whole(200, [], BODY, COUNTED), drill))) == [COUNTED]
+    assert told(list(steps_of(Whole(200, [], BODY, 7, 10, COUNTED), drill))) == [COUNTED]
 
 
 def test_usage_is_told_with_its_last_byte() -> None:
