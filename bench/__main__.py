@@ -61,6 +61,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     add("--seconds", type=float, default=3.0, help="of load in each round (3)")
     add("--only", choices=("requests", "streams"), help="one kind of load; both if not given")
     add("--tls", action="store_true", help="one more line: the gateway with TLS to the provider")
+    add(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="one more line: a gateway that is started otherwise; may be repeated",
+    )
     add("--profile", action="store_true", help="afterwards, the gateway's hottest functions (py-spy)")
     add("--json", type=Path, metavar="FILE", help="write every sample there")
 
@@ -140,11 +147,15 @@ def compare_cpu(asked: argparse.Namespace, cores: Cores, directory: Path) -> Non
             certificate = issue(directory, "a.tls.bench", "b.tls.bench")
             secured = running.enter_context(request_upstream(cores, directory, certificate))
             documents["tls"] = gateway_documents("tls", secured, certificate.authority)
-        ours = running.enter_context(gateway(asked.gateway, cores, directory, documents))
+        commands = (asked.gateway, *asked.beside)
+        ours, *others = [
+            running.enter_context(gateway(command, cores, directory, documents)) for command in commands
+        ]
 
         def subjects(workload: Workload) -> list[Subject]:
             host = f"{workload.kind}.bench"
             found = [Subject("nginx", nginx, host), Subject("gateway", ours, host)]
+            found += [Subject(f"beside {number}", other, host) for number, other in enumerate(others, 1)]
             if asked.tls and workload.kind == "requests":
                 found.append(Subject("gateway, TLS to the provider", ours, "tls.bench"))
             return found
