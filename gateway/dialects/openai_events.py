@@ -73,6 +73,8 @@ class Answer(msgspec.Struct, gc=False):
     """A Responses stream's piece of whatever `type` says."""
     audio: Any = None
     """A piece of speech."""
+    x_groq: Any = None
+    """Where Groq tells the usage of a stream, asked or not."""
     error: Any = None
     code: Any = None
     message: Any = None
@@ -201,6 +203,8 @@ def _read_choices(answer: Answer, choices: list[_Choice]) -> StreamEvent:
     if usage is None and choices:
         usage = choices[-1].usage
         within = usage is not None
+    if usage is None and type(answer.x_groq) is dict:
+        usage = answer.x_groq.get("usage")
     return StreamEvent(
         id=text_of(answer.id),
         created=answer.created if type(answer.created) is int else None,

@@ -332,6 +332,10 @@ def test_usage_within_the_choice_is_of_no_other() -> None:
     assert facts(event(choices=[{"usage": counts}]), "usage", "within_choice") == (TokenUsage(9, 12), True)
     assert facts(event(choices=[{}], usage=counts), "usage", "within_choice") == (TokenUsage(9, 12), False)
     assert facts(event(choices=[{}], usage=None), "usage", "within_choice") == (None, False)
+    groq = event(choices=[{"finish_reason": "stop"}], x_groq={"id": "req_1", "usage": counts})
+    assert facts(groq, "usage", "within_choice") == (TokenUsage(9, 12), False)
+    for other in ({"id": "req_1"}, {"usage": None}, "9", None):
+        assert facts(event(choices=[{}], x_groq=other), "usage") == (None,)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 5000])
