@@ -242,8 +242,8 @@ class Attempt:
         connection, effort = self._connection, self._effort
         assert connection is not None
         effort.since = connection.read_at
-        if effort.reads is not None:
-            effort.reads.append(connection.read_at)
+        if effort.chunks is not None:
+            effort.chunks.read(connection.read_at)
         if ended:
             self._disconnected()
         self.answer.read(head, body, ended)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.telemetry.gen_ai_counts import ChunkTimes
+
 
 class Effort:
     """Measures the callbacks of one exchange, one after the other.  Times are of the sweep's clock, in seconds.
@@ -9,7 +11,7 @@ class Effort:
     A callback begins with the read that brings it news and ends when what it makes of that is handed to a socket.
     """
 
-    __slots__ = ("reads", "since", "spent")
+    __slots__ = ("chunks", "since", "spent")
 
     def __init__(self, now: float | None = None) -> None:
         """Begin with the first callback, if there is one now."""
@@ -17,7 +19,7 @@ class Effort:
         """When the callback at hand began; None between two."""
         self.spent = 0.0
         """Of those that have ended."""
-        self.reads: list[float] | None = None
+        self.chunks: ChunkTimes | None = None
         """When something of an answer was read; None where nobody wants to know."""
 
     def begin(self, now: float) -> None:

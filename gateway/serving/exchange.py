@@ -31,6 +31,7 @@ from gateway.snapshot.clients import KnownClient
 from gateway.snapshot.matching import sticky_value
 from gateway.snapshot.snapshot import Snapshot
 from gateway.snapshot.tables import RouteTable, RuleTable
+from gateway.telemetry.gen_ai_counts import ChunkTimes
 from gateway.telemetry.outcomes import Outcome, outcome_of_error
 from gateway.telemetry.traces import Trace
 from gateway.wire.downstream import DownstreamConnection
@@ -106,7 +107,7 @@ class Exchange:
         if tracer is not None:
             self.trace = tracer.begin(head, surroundings.wall_clock() - self.started)
         if surroundings.metrics.gen_ai.generations:
-            self.effort.reads = []
+            self.effort.chunks = ChunkTimes()
         surroundings.metrics.in_flight += 1
 
     # -- the head, the snapshot, the tenant, the route -------------------------------------------------

@@ -216,6 +216,8 @@ class Pursuit:
             self.attempts.succeeded(attempt)
             self._end(outcome_of_answer(said.status), None)
             return
+        if self._effort.chunks is not None:
+            self._effort.chunks.content_came()
         self._relay = relay = Relay(
             self._surroundings, self._original, self._rule, self.attempts, answer, self
         )

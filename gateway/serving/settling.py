@@ -21,7 +21,7 @@ from gateway.serving.spending import Spending, cost_of, in_all, spendings_of
 from gateway.serving.surroundings import Surroundings
 from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.capture_log import CaptureRecord
-from gateway.telemetry.gen_ai_counts import asked
+from gateway.telemetry.gen_ai_counts import ChunkTimes, asked
 from gateway.telemetry.outcomes import Outcome
 from gateway.telemetry.series import NO_ROUTE
 
@@ -153,8 +153,8 @@ def _count(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> 
         _count_spendings(exchange, surroundings, settled)
     elif settled.cost is not None:
         series.spent(settled.cost, settled.currency)
-    if pursuit is not None and exchange.effort.reads is not None:
-        _count_gen_ai(exchange, surroundings, pursuit, exchange.effort.reads, settled)
+    if pursuit is not None and exchange.effort.chunks is not None:
+        _count_gen_ai(exchange, surroundings, pursuit, exchange.effort.chunks, settled)
 
 
 def _count_spendings(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> None:
@@ -174,12 +174,9 @@ def _count_spendings(exchange: Exchange, surroundings: Surroundings, settled: Se
 
 
 def _count_gen_ai(
-    exchange: Exchange, surroundings: Surroundings, pursuit: Pursuit, reads: list[float], settled: Settled
+    exchange: Exchange, surroundings: Surroundings, pursuit: Pursuit, chunks: ChunkTimes, settled: Settled
 ) -> None:
-    """Count it as OpenTelemetry does, too.
-
-    :param reads: when each piece of the answer came.
-    """
+    """Count it as OpenTelemetry does, too."""
     gen_ai, error, pace = surroundings.metrics.gen_ai, exchange.error, settled.pace
     assert exchange.operation is not None
     what = asked(exchange.operation, pursuit.backend, settled.labels.model)
@@ -190,8 +187,7 @@ def _count_gen_ai(
             model = spent.backend.labels.model if exchange.upload is None else ""
             gen_ai.used(asked(exchange.operation, spent.backend, model), spent.usage)
     if pace.first_token is not None:
-        begun_at = exchange.started + pace.first_token
-        gen_ai.streamed(what, pace.first_token, pace.per_token, reads, begun_at)
+        gen_ai.streamed(what, pace.first_token, pace.per_token, chunks)
 
 
 def _keep_content(

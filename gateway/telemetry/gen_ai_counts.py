@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 from gateway.dialects.operations import Operation
@@ -40,6 +39,28 @@ def asked(operation: Operation, backend: Backend, model: str) -> Asked:
     host = backend.provider_host
     port = str(backend.destination.port)
     return Asked(operation_name(operation), provider_name(host, backend.dialect.name), model, host, port)
+
+
+class ChunkTimes:
+    """How long it was between the pieces of one answer, from the one with the first content on."""
+
+    __slots__ = ("_has_content", "_last", "between")
+
+    def __init__(self) -> None:
+        self.between = Histogram(names.DURATION_BUCKETS)
+        """In seconds."""
+        self._has_content = False
+        self._last = 0.0
+
+    def read(self, now: float) -> None:
+        """A piece is read at this clock time."""
+        if self._has_content:
+            self.between.add(now - self._last)
+        self._last = now
+
+    def content_came(self) -> None:
+        """The piece that was read last has the first content."""
+        self._has_content = True
 
 
 class _Counts:
@@ -100,23 +121,18 @@ class GenAiCounts:
         what: Asked,
         first_token: float,
         per_token: float | None,
-        reads: Sequence[float],
-        begun_at: float,
+        chunks: ChunkTimes,
     ) -> None:
         """Count a streamed answer.
 
         :param first_token: seconds to its first content; None for `per_token` where it cannot be told.
-        :param reads: clock times at which something of an answer was read.
-        :param begun_at: clock time at which the client was told the first content.
         """
         counts = self._of(what)
         counts.first_chunk.add(first_token)
         counts.first_token.add(first_token)
         if per_token is not None:
             counts.per_token.add(per_token)
-        first = sum(read <= begun_at for read in reads) - 1
-        for earlier, later in pairwise(reads[max(first, 0) :]):
-            counts.per_chunk.add(later - earlier)
+        counts.per_chunk.include(chunks.between)
 
     def forget_removed(self, configured: ConfiguredNames, now: float) -> None:
         """Let go of backends that have been gone from the configuration for long enough."""

@@ -47,6 +47,12 @@ class Histogram:
         self._numbers[bisect_left(self.bounds, size)] += 1
         self._sum += size
 
+    def include(self, other: Histogram) -> None:
+        """Count all that another one of the same bounds has counted."""
+        for place, number in enumerate(other._numbers):
+            self._numbers[place] += number
+        self._sum += other._sum
+
     def numbers(self) -> array[int]:
         """How many were up to each bound and above the one before; may be asked in any thread."""
         return self._numbers[:]
@@ -54,6 +60,7 @@ class Histogram:
     def buckets(self) -> Buckets:
         """All that was counted so far; may be asked in any thread."""
         # Nothing is called in between, here or in `add`, so that no other thread runs: each size is in both or in none.
+        # What is being included may be in one of them alone; the next time it is in both.
         numbers, total = self._numbers[:], self._sum
         return Buckets(self.bounds, list(accumulate(numbers)), total)
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.messages import TokenUsage
 from gateway.telemetry import gen_ai_families as families
-from gateway.telemetry.gen_ai_counts import Asked
+from gateway.telemetry.gen_ai_counts import Asked, ChunkTimes
 from gateway.telemetry.metrics import Metrics
 
 WHAT = Asked("chat", "openai", "gpt", "api.openai.com", "443")
@@ -27,7 +27,13 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 def fill(metrics: Metrics) -> None:
     metrics.gen_ai.finished(WHAT, "", 100.0, TokenUsage(20, 4, cached_input=8, reasoning=2))
     metrics.gen_ai.finished(WHAT, "500", 700.0, None)
-    metrics.gen_ai.streamed(WHAT, 3.0, 0.5, [10.0, 13.0, 13.5, 15.0], 13.1)
+    chunks = ChunkTimes()
+    for read in (10.0, 13.0):
+        chunks.read(read)
+    chunks.content_came()
+    for read in (13.5, 15.0):
+        chunks.read(read)
+    metrics.gen_ai.streamed(WHAT, 3.0, 0.5, chunks)
 
 
 def test_both_generations_show_the_same_counts(registry: CollectorRegistry, metrics: Metrics) -> None:

@@ -29,6 +29,17 @@ def test_each_size_is_in_every_bucket_that_it_fits(sizes: list[float]) -> None:
         assert abs(total - sum(sizes)) < 1e-6
 
 
+@given(st.lists(st.floats(0, 20)), st.lists(st.floats(0, 20)))
+def test_one_includes_another(sizes: list[float], others: list[float]) -> None:
+    one, other, both = Histogram(BOUNDS), Histogram(BOUNDS), Histogram(BOUNDS)
+    for histogram, some in ((one, sizes), (other, others), (both, sizes + others)):
+        for size in some:
+            histogram.add(size)
+    one.include(other)
+    assert one.numbers() == both.numbers()
+    assert abs(one.buckets().sum - both.buckets().sum) < 1e-6
+
+
 def test_it_takes_as_much_memory_however_much_is_counted() -> None:
     """There may be hundreds of thousands: what waits to be sorted into buckets would be gigabytes."""
     bounds = tuple(map(float, range(20)))
