@@ -37,6 +37,7 @@ from gateway.simulator.server import simulator_factory
 from gateway.snapshot.current import CurrentSnapshot
 from gateway.snapshot.generations import Generation
 from gateway.snapshot.settings import GatewaySettings
+from gateway.snapshot.stable_names import ProviderName
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.capture_log import CaptureLog
 from gateway.telemetry.line_log import LineLog
@@ -53,6 +54,7 @@ from gateway.watcher.loading import LoadSettings
 from gateway.watcher.pacing import Pace
 from gateway.watcher.watching import Watcher
 from gateway.wire.connecting import Connector
+from gateway.wire.contexts import ends_at
 from gateway.wire.counts import HandshakeResult
 from gateway.wire.limits import DownstreamLimits
 from gateway.wire.listening import DownstreamFactory
@@ -110,6 +112,7 @@ class Parts:
             handshakes=self._handshakes,
             loop_lag=self.sweep.lag,
             certificates=self._certificates,
+            client_certificates=self._client_certificates,
             keys=self._keys,
             lines_dropped=partial(_lines_dropped, self.access_lines),
             own_lines_dropped=partial(_lines_dropped, setup.own_lines),
@@ -234,6 +237,15 @@ class Parts:
     def _certificates(self) -> dict[str, float]:
         """When which listener's certificate ends, in seconds of Unix time."""
         return {files.name: files.ends_at for files in self._tls_files()}
+
+    def _client_certificates(self) -> dict[ProviderName, float]:
+        """When the certificate ends that which provider is shown; asked in the thread that renders."""
+        snapshot = self.current.snapshot
+        return {
+            (each.owner, each.provider): ends_at(each.tls.client_certificate)
+            for each in (snapshot.destinations if snapshot is not None else ())
+            if each.tls is not None and each.tls.client_certificate is not None
+        }
 
     def _keys(self) -> list[KeyStanding]:
         """How every provider's key stands; asked in the thread that renders."""

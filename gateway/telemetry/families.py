@@ -230,6 +230,14 @@ CERTIFICATE_EXPIRY = Family(
     "seconds",
     "Unix time at which the certificate that a `tls:` listener shows ends, or the first of its chain, by its file.",
 )
+CLIENT_CERTIFICATE_EXPIRY = Family(
+    "llmgateway_client_certificate_expiry_timestamp_seconds",
+    Kind.GAUGE,
+    ("tenant", "provider"),
+    "seconds",
+    "Unix time at which the certificate that the gateway shows to a provider (`clientCertificate`) ends, or the first "
+    "of its chain.  Tenant is whose provider it is.",
+)
 BREAKER_STATE = Family(
     "llmgateway_breaker_state",
     Kind.GAUGE,
@@ -353,7 +361,7 @@ FAMILIES = (
         DOWNSTREAM_OPENED,
         TLS_HANDSHAKES,
     ),
-    *(CERTIFICATE_EXPIRY, BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
+    *(CERTIFICATE_EXPIRY, CLIENT_CERTIFICATE_EXPIRY, BREAKER_STATE, KEY_USABLE, HEALTH_CHECKS),
     *(RELOAD_SUCCESSFUL, RELOAD_TIMESTAMP, RELOADS, PROBLEMS, LOOP_LAG),
     *(
         LINES_DROPPED,

@@ -33,6 +33,8 @@ class Sources:
     """How many TLS handshakes there were by side and result."""
     certificates: Callable[[], Mapping[str, float]] = dict
     """When which listener's certificate ends, in seconds of Unix time, by its file."""
+    client_certificates: Callable[[], Mapping[ProviderName, float]] = dict
+    """When the certificate ends that which provider is shown, in seconds of Unix time."""
     loop_lag: Histogram = field(factory=lambda: Histogram(LAG_BUCKETS))
     """By how many seconds the event loop was late."""
     keys: Callable[[], Iterable[KeyStanding]] = tuple
@@ -63,6 +65,10 @@ class Sources:
         for path, ends_at in self.certificates().items():
             expiry.add_metric([path], ends_at)
         yield expiry
+        shown_to = Shown(families.CLIENT_CERTIFICATE_EXPIRY)
+        for provider, ends_at in self.client_certificates().items():
+            shown_to.add_metric(provider, ends_at)
+        yield shown_to
         breakers, usable = Shown(families.BREAKER_STATE), Shown(families.KEY_USABLE)
         for standing in self.keys():
             names = (standing.owner, standing.provider, standing.key)

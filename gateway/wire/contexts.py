@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 
 from attrs import field, frozen
 from cryptography import x509
@@ -186,6 +187,12 @@ def _identify(context: SSL.Context, certificate: Pem, private_key: Pem) -> None:
         context.use_privatekey(key)
     except SSL.Error:
         raise ValueError(f"{certificate.name} has a key or a signature that is too weak for TLS") from None
+
+
+@lru_cache(maxsize=1024)
+def ends_at(pem: bytes) -> float:
+    """When the first of these certificates ends that are known to be good, in seconds of Unix time."""
+    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(pem)).timestamp()
 
 
 def _certificates(pem: Pem) -> list[x509.Certificate]:

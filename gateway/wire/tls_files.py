@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from attrs import frozen
-from cryptography.x509 import load_pem_x509_certificates
 from OpenSSL import SSL
 from twisted.logger import Logger
 
 from gateway.wire.certificates import shown
-from gateway.wire.contexts import Choice, Judge, Pem, make_server_context
+from gateway.wire.contexts import Choice, Judge, Pem, ends_at, make_server_context
 from gateway.wire.limits import CERTIFICATE_ENDS_SOON_SECONDS, TLS_FILES_SECONDS
 
 ClientAuth: TypeAlias = Literal["none", "request", "require"]
@@ -161,12 +160,11 @@ class TlsFilesReader:
             judge=self._judge,
             choose=self._choose,
         )
-        until = min(each.not_valid_after_utc for each in load_pem_x509_certificates(certificate.data))
-        self.ends_at, self._warned = until.timestamp(), False
+        self.ends_at, self._warned = ends_at(certificate.data), False
         self._log.info(
             "TLS with {path}, valid until {until:%Y-%m-%d %H:%M} UTC",
             path=str(files.certificate),
-            until=until,
+            until=datetime.fromtimestamp(self.ends_at, UTC),
         )
         if is_public(files.private_key):
             self._log.warn("every user of this machine can read {path}", path=str(files.private_key))

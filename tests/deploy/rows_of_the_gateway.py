@@ -205,16 +205,22 @@ CONNECTIONS = Row(
             width=12,
         ),
         Panel(
-            "Certificates of listeners",
+            "Certificates",
             "s",
             [
                 Query(
                     "min by (instance, file) "
                     f"(llmgateway_certificate_expiry_timestamp_seconds{{{HERE}}} - time())",
                     "{{instance}} {{file}}",
-                )
+                ),
+                Query(
+                    "min by (tenant, provider) "
+                    f"(llmgateway_client_certificate_expiry_timestamp_seconds{{{PROVIDER}}} - time())",
+                    "{{tenant}} for {{provider}}",
+                ),
             ],
-            "How long they are valid still.  Below the line LLMGatewayCertificateExpiring fires.",
+            "How long those of listeners and those that providers are shown are valid still.  Below the line "
+            "LLMGatewayCertificateExpiring or LLMGatewayClientCertificateExpiring fires.",
             width=24,
             steps=((None, BAD), (CERTIFICATE_SECONDS, GOOD)),
         ),

@@ -87,6 +87,11 @@ def certificate(values: str) -> Series:
     return {series("llmgateway_certificate_expiry_timestamp_seconds", file="server.pem"): values}
 
 
+def client_certificate(values: str) -> Series:
+    name = "llmgateway_client_certificate_expiry_timestamp_seconds"
+    return {series(name, tenant="acme", provider="p"): values}
+
+
 def up(values: str) -> Series:
     return {series("up"): values}
 
@@ -263,6 +268,8 @@ CASES = (
     ),
     Case("LLMGatewayCertificateExpiring", "a day is left", certificate("86400x30"), "12m", True),
     Case("LLMGatewayCertificateExpiring", "it is renewed", certificate("86400x5 9000000x30"), "14m", False),
+    Case("LLMGatewayClientCertificateExpiring", "a day is left", client_certificate("86400x30"), "12m", True),
+    Case("LLMGatewayClientCertificateExpiring", "weeks are left", client_certificate("9000000x30"), "14m", False),
     Case("LLMGatewayConfigRejected", "last good", reload("1x5 0x20", "9x30"), "11m", True),
     Case("LLMGatewayConfigRejected", "mended", reload("1x5 0x3 1x20", "9x30"), "11m", False),
     Case("LLMGatewayConfigRejected", "the Gateway document, from the start", reload("0x30", tenant=""), "6m", True),

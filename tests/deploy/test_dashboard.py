@@ -130,7 +130,7 @@ def test_lines_are_drawn_where_alerts_begin() -> None:
         "Time to first token by provider, p95": [FIRST_TOKEN_SECONDS],
         "Failed attempts by provider": [PROVIDER_FAILING],
         "Loop lag": [LOOP_LAG_SECONDS],
-        "Certificates of listeners": [CERTIFICATE_SECONDS],
+        "Certificates": [CERTIFICATE_SECONDS],
     }
     assert {title: values[1:] for title, values in lines.items() if title in of_alerts} == of_alerts
     alerts = ALERTS.read_text("utf-8")

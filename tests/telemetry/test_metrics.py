@@ -163,6 +163,7 @@ def test_what_others_count_is_asked_when_scraped() -> None:
     sources = Sources(
         held_bodies=lambda: 70_000,
         certificates=lambda: {"/tls/server.pem": 1.8e9},
+        client_certificates=lambda: {("acme", "secured"): 1.9e9},
         own_lines_dropped=lambda: 6,
         captured_lines_dropped=lambda: 2,
         spans_exported=lambda: 5,
@@ -173,6 +174,8 @@ def test_what_others_count_is_asked_when_scraped() -> None:
     assert value(registry, "llmgateway_held_request_bytes") == 70_000
     expiry = "llmgateway_certificate_expiry_timestamp_seconds"
     assert value(registry, expiry, file="/tls/server.pem") == 1.8e9
+    expiry = "llmgateway_client_certificate_expiry_timestamp_seconds"
+    assert value(registry, expiry, tenant="acme", provider="secured") == 1.9e9
     assert value(registry, "llmgateway_log_lines_dropped_total") == 6
     assert value(registry, "llmgateway_capture_log_lines_dropped_total") == 2
     assert value(registry, "llmgateway_spans_exported_total") == 5
@@ -239,6 +242,7 @@ def filled(registry: CollectorRegistry) -> None:
         downstream_connections=lambda: [ListenerCounts("egress", opened=3, active=1, idle=1)],
         handshakes=lambda: {("upstream", HandshakeResult.OK): 1},
         certificates=lambda: {"/tls/server.pem": 1.8e9},
+        client_certificates=lambda: {("acme", "a"): 1.9e9},
         keys=lambda: [standing],
         admin_refusals=lambda: {"no_token": 1},
     )

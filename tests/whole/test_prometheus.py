@@ -59,6 +59,7 @@ FIRES = {
     "LLMGatewayAnswersCut": ("provider", {"cut-test"}),
     "LLMGatewayFirstTokenSlow": ("tenant", {"thinker"}),
     "LLMGatewayCertificateExpiring": ("file", {"server.pem"}),
+    "LLMGatewayClientCertificateExpiring": ("provider", {"identified-test"}),
     "LLMGatewayConfigRejected": ("tenant", {"spoilt"}),
     "LLMGatewayTenantWithoutConfig": ("tenant", {"unusable"}),
     "LLMGatewayAccessLogDropping": ("job", {JOB}),

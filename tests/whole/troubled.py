@@ -220,7 +220,7 @@ class TroubledGateway:
         broken = [{**document, "spec": {**document["spec"], "hots": "a mistake"}} for document in SPOILT]
         self.gateway.apply(
             {
-                "ill.yaml": documents(*ILL),
+                "ill.yaml": documents(*ILL, *owned("identified", self._identified())),
                 "spoilt.yaml": documents(*broken),
                 "unusable.yaml": documents(*UNUSABLE),
                 "gateway.yaml": self._settings("next"),
@@ -233,6 +233,13 @@ class TroubledGateway:
             self._asks("to-refused.test"),
             self._guesses,
         )
+
+    def _identified(self) -> dict[str, Any]:
+        """A provider that is shown a certificate which ends soon."""
+        AUTHORITY.issue(x509.DNSName("client"), until=DAY, for_clients=True).write(self._folder, "client")
+        files = {"clientCertificate": "client.pem", "privateKey": "client.key"}
+        files = {name: str(self._folder / file) for name, file in files.items()}
+        return provider("identified.test", 1, tls={"mode": "MUTUAL", **files})
 
     def starving(self) -> Load:
         """Take the processor away again and again, and with it what makes a scrape long."""
