@@ -23,6 +23,9 @@ class StandingListener(Protocol):
     def key_refused(self, name: BreakerName, status: int) -> None:
         """The provider does not know this key, or forbids it, with this status."""
 
+    def key_accepted(self, name: BreakerName) -> None:
+        """The provider takes a key again that it has refused."""
+
     def key_limited(self, name: BreakerName, until: float, status: int) -> None:
         """The key has met its limit, and is of no use before this clock time in seconds."""
 
@@ -37,6 +40,9 @@ class Unheard:
         pass
 
     def key_refused(self, name: BreakerName, status: int) -> None:
+        pass
+
+    def key_accepted(self, name: BreakerName) -> None:
         pass
 
     def key_limited(self, name: BreakerName, until: float, status: int) -> None:

@@ -33,14 +33,14 @@ class Keys:
         """
         self._breakers = breakers
         self._listener = listener
-        self._states: dict[BreakerName, KeyState] = {}
-        """Unless it is ready."""
+        self.in_trouble: dict[BreakerName, KeyState] = {}
+        """What is held against keys.  Empty on a good day."""
         self._balances: dict[BreakerName, int] = {}
 
     def choose(self, backend: Backend, now: float) -> ProviderKey | None:
         """The key whose turn it is, of those that are usable now; None if none is."""
         keys = backend.keys
-        if len(keys) == 1 and not self._states and not self._breakers.in_trouble:
+        if len(keys) == 1 and not self.in_trouble and not self._breakers.in_trouble:
             return keys[0]
         weights = self._weights(backend, now)
         if weights is None:
@@ -85,12 +85,19 @@ class Keys:
         state = after_answer(before, status, code, retry_after, now)
         if state == before:
             return
-        self._states[name] = state
+        self.in_trouble[name] = state
         match state:
             case Dead():
                 self._listener.key_refused(name, status)
             case Cooling(until) if not (isinstance(before, Cooling) and now < before.until):
                 self._listener.key_limited(name, until, status)
+
+    def accepted(self, key: ProviderKey) -> None:
+        """The provider has answered a request with this key rightly: if it was refused, it is no longer."""
+        name = key.breaker_name
+        if isinstance(self.in_trouble.get(name), Dead):
+            del self.in_trouble[name]
+            self._listener.key_accepted(name)
 
     def seconds_until_usable(self, backend: Backend, now: float) -> float | None:
         """Seconds until this backend may be asked again; None where no time helps."""
@@ -103,18 +110,18 @@ class Keys:
 
     def keep(self, names: frozenset[BreakerName]) -> None:
         """Forget keys that no snapshot names any more."""
-        for name in self._states.keys() - names:
-            del self._states[name]
+        for name in self.in_trouble.keys() - names:
+            del self.in_trouble[name]
         for name in self._balances.keys() - names:
             del self._balances[name]
 
     def remembered(self) -> Mapping[BreakerName, KeyState]:
         """What is held against which key, in a copy; the others are ready.  Safe in any thread."""
-        return self._states.copy()
+        return self.in_trouble.copy()
 
     def _weights(self, backend: Backend, now: float) -> list[int] | None:
         admitted = [key.weight if self._breakers.admits(key, now) else 0 for key in backend.keys]
         return usable_weights(admitted, [self._state(key) for key in backend.keys], now)
 
     def _state(self, key: ProviderKey) -> KeyState:
-        return self._states.get(key.breaker_name, _READY)
+        return self.in_trouble.get(key.breaker_name, _READY)

@@ -58,8 +58,10 @@ def standings(names: Iterable[BreakerName], breakers: Breakers, keys: Keys, now:
 def _standing(name: BreakerName, breaker: Breaker | None, state: KeyState | None, now: float) -> KeyStanding:
     breaker_standing, admits_in = BreakerStanding.CLOSED, 0.0
     match breaker:
-        case Open(until):
-            breaker_standing, admits_in = BreakerStanding.OPEN, max(0.0, until - now)
+        case Open(until) if now < until:
+            breaker_standing, admits_in = BreakerStanding.OPEN, until - now
+        case Open():
+            breaker_standing = BreakerStanding.PROBING  # as soon as there is a request
         case Probing():
             breaker_standing = BreakerStanding.PROBING
     refused_with, usable_in = None, 0.0

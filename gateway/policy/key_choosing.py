@@ -34,7 +34,8 @@ class Cooling:
 
 @frozen
 class Dead:
-    """The provider does not know this key, or forbids it.  So it stays until the file changes."""
+    """The provider does not know this key, or forbids it.  So it stays until a request with it is answered rightly, or
+    the file changes."""
 
     status: int
 

@@ -176,6 +176,9 @@ class Attempts:
     def succeeded(self, attempt: Attempt) -> None:
         """This one has brought all there is."""
         attempt.succeed(self._end(attempt, OK, attempt.answer.status))
+        keys = self._surroundings.live.keys
+        if keys.in_trouble:
+            keys.accepted(attempt.key)
         if self.ended:
             self._remember(attempt)
 

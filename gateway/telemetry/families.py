@@ -243,7 +243,8 @@ BREAKER_STATE = Family(
     Kind.GAUGE,
     ("tenant", "provider", "key"),
     "",
-    "0 where requests pass, 2 where the provider is left alone for a while, 1 while one request tries it again. "
+    "0 where requests pass, 2 where the provider is left alone for a while, 1 when that is over and until one request "
+    "has tried it again.  "
     "Tenant is whose provider it is; where others use it, too, this is the worst that any has of it.",
 )
 KEY_USABLE = Family(

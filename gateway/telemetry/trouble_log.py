@@ -42,8 +42,11 @@ class TroubleLog:
         self._tell_of_key(LogLevel.info, "breaker", name, "breaker closed, requests pass again")
 
     def key_refused(self, name: BreakerName, status: int) -> None:
-        text = "key refused with {status}, left out until the files have another one"
+        text = "key refused with {status}, a last resort until it is accepted"
         self._tell_of_key(LogLevel.error, "key", name, text, status=status)
+
+    def key_accepted(self, name: BreakerName) -> None:
+        self._tell_of_key(LogLevel.info, "key", name, "key accepted again")
 
     def key_limited(self, name: BreakerName, until: float, status: int) -> None:
         text = "key at its limit (status {status}){_when}"

@@ -67,6 +67,22 @@ def test_a_refused_key_is_no_choice_until_it_is_another() -> None:
     assert live.keys.seconds_until_usable(to, 31.0) is None
 
 
+def test_a_refused_key_that_the_provider_accepts_is_used_again() -> None:
+    heard = Heard()
+    to, live = pool()[1], Live(heard)
+    one, two = to.keys
+    live.keys.accepted(one)
+    live.keys.answered(one, 401, None, None, 0.0)
+    live.keys.answered(two, 429, None, 30.0, 0.0)
+    for key in to.keys:
+        live.keys.accepted(key)
+    assert (
+        chosen(live, to, 2) == "one one"
+    )  # a limit is not over because of an answer that was asked for before
+    assert heard.told[-1] == ("accepted", "one")
+    assert len(heard.told) == 3
+
+
 def test_who_wants_no_key_has_none_to_blame() -> None:
     keyless = snapshot_of(provider("a", "configs: {defaultConfig: {openAIConfig: {model: plain}}}"))
     to, live = backend(keyless, "a.example"), Live()
@@ -82,6 +98,8 @@ def test_how_they_stand() -> None:
     assert (one.key, one.breaker, one.is_usable) == ("one", BreakerStanding.OPEN, True)
     assert (two.owner, two.provider, two.key) == ("default", "a", "two")
     assert (two.breaker, two.is_usable) == (BreakerStanding.CLOSED, False)
+    one, two = live.standings(snapshot, 5.0)
+    assert (one.breaker, one.admits_in) == (BreakerStanding.PROBING, 0.0)
     assert live.breakers.begin(to.keys[0], 5.0)
     one, two = live.standings(snapshot, 30.0)
     assert (one.breaker, two.is_usable) == (BreakerStanding.PROBING, True)
@@ -110,6 +128,9 @@ class Heard:
 
     def key_refused(self, name: BreakerName, status: int) -> None:
         self.told.append(("refused", name.key, status))
+
+    def key_accepted(self, name: BreakerName) -> None:
+        self.told.append(("accepted", name.key))
 
     def key_limited(self, name: BreakerName, until: float, status: int) -> None:
         self.told.append(("limited", name.key, until, status))

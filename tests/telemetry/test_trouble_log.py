@@ -55,12 +55,15 @@ class TroubleLogTests(SynchronousTestCase):
     def test_a_key(self) -> None:
         self.log.key_limited(TWO, 30.0, 429)
         self.log.key_refused(TWO, 401)
+        self.clock.advance(60.0)
+        self.log.key_accepted(TWO)
         self.assertEqual(
             self.said(),
             [
                 "warn provider first of tenant acme, key two: key at its limit (status 429), tried again in 30 s",
                 "error provider first of tenant acme, key two: "
-                "key refused with 401, left out until the files have another one",
+                "key refused with 401, a last resort until it is accepted",
+                "info provider first of tenant acme, key two: key accepted again",
             ],
         )
 

@@ -93,7 +93,10 @@ def test_a_key_is_refused_and_another_at_its_limit(gateway: Gateway) -> None:
         ask_often(gateway, "asked.test")
     who = "provider pool-test of tenant default"
     assert [each[:2] for each in said(gateway)] == [
-        ("error", f"{who}, key dead: key refused with 401, left out until the files have another one"),
+        (
+            "error",
+            f"{who}, key dead: key refused with 401, a last resort until it is accepted",
+        ),
         ("warn", f"{who}, key spent: key at its limit (status 429), tried again in 600 s"),
     ]
     assert "sk-" not in gateway.log

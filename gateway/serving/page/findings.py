@@ -105,14 +105,9 @@ def troubles(key: KeyStanding) -> Iterator[tuple[bool, str]]:
     """What is held against a key, and whether that is bad."""
     match key.breaker:
         case BreakerStanding.OPEN:
-            wait = (
-                f", tried again in {seconds(key.admits_in)}"
-                if key.admits_in
-                else ", tried again at the next request"
-            )
-            yield True, f"breaker open{wait}"
+            yield True, f"breaker open, tried again in {seconds(key.admits_in)}"
         case BreakerStanding.PROBING:
-            yield False, "breaker probing, one request tries it again"
+            yield False, "breaker probing: one request tries it again"
     if key.refused_with is not None:
         yield True, f"key refused with {key.refused_with}"
     elif not key.is_usable:

@@ -95,7 +95,8 @@ class LivePage:
 
     def document(self, *, can_sign_out: bool) -> Deferred[bytes]:
         """The whole page as it is now."""
-        made = succeed(self._made) if self._is_made else self._make()
+        looked = succeed(None) if self._is_made else self._sampler.look()
+        made = looked.addCallback(lambda _: succeed(self._made) if self._is_made else self._make())
         return made.addCallback(
             lambda made: page(__version__, made.sections, made.hosts, can_sign_out=can_sign_out).encode()
         )

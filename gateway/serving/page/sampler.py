@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -55,6 +56,8 @@ class Sampler:
         self._running = False
         self._is_reading = False
         self._next: IDelayedCall | None = None
+        self._waiting: list[Deferred[None]] = []
+        """For the reading that is being taken."""
 
     def start(self) -> None:
         """Take the first reading now."""
@@ -72,6 +75,19 @@ class Sampler:
         if is_watched and self._running and not self._is_reading:
             self._cancel()
             self._schedule(0.0)
+
+    def look(self) -> Deferred[None]:
+        """Fires once there is a reading of now; at once where it is too soon after the last one."""
+        if not self._is_reading:
+            if not self._running or self._work.rested_at > self._reactor.seconds():
+                return succeed(None)
+            self._cancel()
+            self._take()
+        if not self._is_reading:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
 
     def _take(self) -> None:
         self._next = None
@@ -91,6 +107,9 @@ class Sampler:
 
     def _go_on(self, result: Any) -> None:
         self._is_reading = False
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
         if self._running:
             self._schedule(WATCHED_SECONDS if self._is_watched else UNWATCHED_SECONDS)
 

@@ -47,12 +47,12 @@ def test_not_ready() -> None:
 
 def test_a_key_that_cannot_be_used() -> None:
     standings = [
-        KeyStanding("default", "first", "", BreakerStanding.OPEN, True),
+        KeyStanding("default", "first", "", BreakerStanding.OPEN, True, admits_in=3.0),
         KeyStanding("default", "first", "main", BreakerStanding.CLOSED, False, usable_in=2.0),
         KeyStanding("default", "first", "other", BreakerStanding.CLOSED, False, refused_with=403),
     ]
     assert found(standings=standings) == [
-        (True, "Provider first of tenant default: breaker open, tried again at the next request."),
+        (True, "Provider first of tenant default: breaker open, tried again in 3 s."),
         (True, "Provider first of tenant default, key other: key refused with 403."),
         (False, "Provider first of tenant default, key main: key at its limit for 2 s."),
     ]
@@ -77,9 +77,9 @@ def test_what_a_provider_blames_on_the_request_is_not_held_against_it() -> None:
 
 def test_providers_of_one_name_are_told_apart() -> None:
     conf = {"acme/a.yaml": CONF, "globex/a.yaml": CONF.replace("demo", "other").replace(".example", ".test")}
-    standings = [KeyStanding("globex", "first", "", BreakerStanding.OPEN, True)]
+    standings = [KeyStanding("globex", "first", "", BreakerStanding.OPEN, True, admits_in=3.0)]
     assert found(generation=adopt_conf(conf), standings=standings) == [
-        (True, "Provider first of tenant globex: breaker open, tried again at the next request.")
+        (True, "Provider first of tenant globex: breaker open, tried again in 3 s.")
     ]
 
 

@@ -97,6 +97,12 @@ class LivePageTests(SynchronousTestCase):
         self.assertIn("other.example", self.document())
         self.assertNotIn("first.example", self.document())
 
+    def test_who_comes_sees_what_has_just_been(self) -> None:
+        self.adopt(provider("first") + route_to("first"))
+        self.clock.pump([1.0] * 15)
+        self.count(30)
+        self.assertIn("30 in all", self.document())
+
     def test_nothing_is_made_while_nobody_looks(self) -> None:
         self.clock.pump([1.0] * 60)
         self.assertEqual(self.made, 0)
@@ -140,6 +146,7 @@ class LivePageTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.failureResultOf(self.page.document(can_sign_out=False), ValueError)
+        self.flushLoggedErrors(ValueError)
         self.is_broken = False
         self.clock.advance(WATCHED_SECONDS)
         self.assertEqual(len(viewer.heard()), 2)
@@ -172,7 +179,9 @@ class LivePageTests(SynchronousTestCase):
         self.patch(self.page._work, "_in_thread", later)
         asked = [self.page.document(can_sign_out=False) for _ in range(3)]
         self.assertEqual(len(begun), 1)
-        begun[0]()
+        begun[0]()  # a reading
+        self.assertEqual(len(begun), 2)
+        begun[1]()
         self.assertEqual({len(self.successResultOf(each)) > 1000 for each in asked}, {True})
 
     def test_making_it_is_followed_by_a_rest_as_reading_is(self) -> None:

@@ -107,7 +107,7 @@ def test_a_provider_with_its_keys_and_what_failed() -> None:
     backends = {labels("first"): counts(ok=1, attempts={"ok": 3, "status 503": 1, "open": 5})}
     told = text_of(shown(seen(CONF, backends=backends, standings=standings))["providers"])
     assert "a breaker open, tried again in 4 s b key refused with 401" in told
-    assert "c breaker probing, one request tries it again key at its limit for 30 s d closed, usable" in told
+    assert "c breaker probing: one request tries it again key at its limit for 30 s d closed, usable" in told
     assert "25 % of 4 1 × status 503" in told
 
 
