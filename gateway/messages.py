@@ -90,6 +90,10 @@ class TokenUsage(msgspec.Struct, frozen=True, gc=False):
     """Part of `output`: what the client is not shown, or shown apart."""
     estimated: bool = False
     """The provider did not say, or not of all of it; made from bytes."""
+    counted_input: int = 0
+    """Of an estimated one: as much of `input` as the provider has counted."""
+    counted_output: int = 0
+    """Likewise of `output`."""
 
 
 def sum_of(usages: Sequence[TokenUsage]) -> TokenUsage:
@@ -100,6 +104,8 @@ def sum_of(usages: Sequence[TokenUsage]) -> TokenUsage:
         sum(usage.cached_input for usage in usages),
         sum(usage.reasoning for usage in usages),
         any(usage.estimated for usage in usages),
+        sum(usage.counted_input if usage.estimated else usage.input for usage in usages),
+        sum(usage.counted_output if usage.estimated else usage.output for usage in usages),
     )
 
 

@@ -51,7 +51,17 @@ def completed(
     if uncounted or not made:
         made = max(made, _tokens(answered))
     is_estimated = told is None or uncounted or given != usage.input or made != usage.output
-    return TokenUsage(given, made, usage.cached_input, usage.reasoning, is_estimated)
+    if not is_estimated:
+        return usage
+    return TokenUsage(
+        given,
+        made,
+        usage.cached_input,
+        usage.reasoning,
+        estimated=True,
+        counted_input=usage.input,
+        counted_output=usage.output,
+    )
 
 
 _NOTHING = TokenUsage(0, 0)

@@ -315,7 +315,10 @@ class ProviderAnswer:
     def facts(self) -> AnswerFacts:
         """Model and usage, as far as the provider has told them; usage is estimated where it counts and has not."""
         if self.watcher is not None:
-            return self._estimated(self.watcher.facts())
+            facts = self.watcher.facts()
+            # A provider that refuses within a stream bills nothing either.
+            refused = self.watcher.error is not None and not self.watcher.has_content
+            return facts if refused else self._estimated(facts)
         if self._facts is None:
             if not self._kept and not (self.ended and self._kept is not None):
                 return _NO_FACTS

@@ -75,6 +75,9 @@ class Departure:
 
     def hurry(self) -> None:
         """Wait for nothing any more."""
+        if not self._hurried:
+            connections = sum(len(factory.connections) for factory in self._factories)
+            self._log.warn("told to stop at once, connections cut: {connections}", connections=connections)
         self._hurried = True
         self._abort()
         if not self._wound_down.called:
@@ -83,12 +86,13 @@ class Departure:
     def _cut(self) -> None:
         """The time that running exchanges had is over: their clients are told, and not waited for."""
         for factory in self._factories:
-            factory.cut_all(GatewayError("draining", "The gateway is stopping."))
+            factory.cut_all(_stopping())
         self._step = self._clock.callLater(LINGER_SECONDS, self._abort)
 
     def _abort(self) -> None:
         self._take_no_step()
         for factory in self._factories:
+            factory.cut_all(_stopping())  # so that nobody counts it as the clients' doing
             factory.abort_all()
 
     def _drained(self, result: object) -> None:
@@ -97,3 +101,7 @@ class Departure:
     def _take_no_step(self) -> None:
         if self._step is not None and self._step.active():
             self._step.cancel()
+
+
+def _stopping() -> GatewayError:
+    return GatewayError("draining", "The gateway is stopping.")

@@ -64,9 +64,16 @@ class DiscardedCounts:
         counts = self._counts.get((labels, client))
         if counts is None:
             counts = self._counts[labels, client] = _Counts()
-        for kind, number in (("input", usage.input), ("output", usage.output)):
-            key = (reason, kind, usage.estimated)
-            counts.tokens[key] = counts.tokens.get(key, 0) + number
+        for kind, number, counted in (
+            ("input", usage.input, usage.counted_input),
+            ("output", usage.output, usage.counted_output),
+        ):
+            if not usage.estimated:
+                counted = number
+            for part, is_estimated in ((counted, False), (number - counted, True)):
+                if part or is_estimated is usage.estimated:
+                    key = (reason, kind, is_estimated)
+                    counts.tokens[key] = counts.tokens.get(key, 0) + part
         if cost is not None:
             counts.costs[reason, currency] = counts.costs.get((reason, currency), 0.0) + cost
 

@@ -104,8 +104,8 @@ class Series:
         if usage.reasoning:
             self.reasoning_tokens += usage.reasoning
         if usage.estimated:
-            self.estimated_input_tokens += usage.input
-            self.estimated_output_tokens += usage.output
+            self.estimated_input_tokens += usage.input - usage.counted_input
+            self.estimated_output_tokens += usage.output - usage.counted_output
 
     def streamed(self, first_token: float | None, per_token: float | None) -> None:
         """Count one streamed answer.

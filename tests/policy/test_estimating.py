@@ -74,13 +74,13 @@ ASKED = b"x" * 40
         (None, 400, True, TokenUsage(10, 100, estimated=True)),
         # A half that was not told.
         (TokenUsage(0, 0), 400, False, TokenUsage(10, 100, estimated=True)),
-        (TokenUsage(7, 0, 4), 400, False, TokenUsage(7, 100, 4, estimated=True)),
-        (TokenUsage(0, 5, 0, 3), 400, False, TokenUsage(10, 5, 0, 3, estimated=True)),
+        (TokenUsage(7, 0, 4), 400, False, TokenUsage(7, 100, 4, estimated=True, counted_input=7)),
+        (TokenUsage(0, 5, 0, 3), 400, False, TokenUsage(10, 5, 0, 3, estimated=True, counted_output=5)),
         # Nothing was made, as by embeddings.
         (TokenUsage(7, 0), 0, False, TokenUsage(7, 0)),
         # More came behind the last count.
-        (TokenUsage(7, 1, 4, 1), 400, True, TokenUsage(7, 100, 4, 1, estimated=True)),
-        (TokenUsage(7, 500), 400, True, TokenUsage(7, 500, estimated=True)),
+        (TokenUsage(7, 1, 4, 1), 400, True, TokenUsage(7, 100, 4, 1, True, 7, 1)),
+        (TokenUsage(7, 500), 400, True, TokenUsage(7, 500, 0, 0, True, 7, 500)),
     ],
 )
 def test_what_was_not_told_is_added_and_flagged(
@@ -90,7 +90,9 @@ def test_what_was_not_told_is_added_and_flagged(
 
 
 def test_what_was_asked_is_not_looked_at_where_it_was_counted() -> None:
-    assert completed(TokenUsage(7, 0), (1 // 0 for _ in "x"), 8) == TokenUsage(7, 2, estimated=True)  # type: ignore[misc]
+    unreadable = (1 // 0 for _ in "x")
+    usage = completed(TokenUsage(7, 0), unreadable, 8)  # type: ignore[arg-type]
+    assert usage == TokenUsage(7, 2, estimated=True, counted_input=7)
 
 
 @given(st.binary(max_size=2000), st.integers(0, 10**9))

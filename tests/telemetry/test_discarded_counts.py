@@ -27,6 +27,8 @@ def test_tokens_by_reason_and_whether_they_are_estimated() -> None:
     metrics.discarded(LABELS, "ci", Discarded.HEDGE, TokenUsage(10, 0, estimated=True), 0.25, "USD")
     metrics.discarded(LABELS, "ci", Discarded.HEDGE, TokenUsage(7, 0, estimated=True), 0.25, "USD")
     metrics.discarded(LABELS, "ci", Discarded.LEFT, TokenUsage(1, 2), None, "")
+    half = TokenUsage(9, 5, estimated=True, counted_input=9, counted_output=2)
+    metrics.discarded(LABELS, "ci", Discarded.FAILED, half, None, "")
 
     def tokens(reason: str, kind: str, estimated: str) -> float | None:
         labels = {**WHO, "reason": reason, "type": kind, "estimated": estimated}
@@ -35,6 +37,8 @@ def test_tokens_by_reason_and_whether_they_are_estimated() -> None:
     assert (tokens("hedge", "input", "false"), tokens("hedge", "output", "false")) == (20, 4)
     assert (tokens("hedge", "input", "true"), tokens("hedge", "output", "true")) == (17, 0)
     assert (tokens("left", "input", "false"), tokens("left", "output", "false")) == (1, 2)
+    assert (tokens("failed", "input", "false"), tokens("failed", "output", "false")) == (9, 2)
+    assert (tokens("failed", "input", "true"), tokens("failed", "output", "true")) == (0, 3)
     costs = {
         (sample.labels["reason"], sample.labels["currency"]): sample.value
         for metric in registry.collect()

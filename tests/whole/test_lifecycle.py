@@ -155,6 +155,9 @@ def test_a_second_signal_ends_everything_at_once(number: signal.Signals, delay: 
         gateway.process.send_signal(number)
         assert gateway.process.wait(PATIENCE) == 0
         assert time.monotonic() - began < 5.0  # and not when --drain-timeout is over
+        exchange = gateway.exchange("stream")
+        assert (exchange["outcome"], exchange["error"]) == ("answer_cut", "draining")
+        assert "told to stop at once, connections cut: 1" in gateway.log
         assert "Traceback" not in gateway.log
 
 

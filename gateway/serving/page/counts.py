@@ -86,10 +86,13 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def happened(self) -> int:
-        """Exchanges and attempts that have ended: while these are the same, so is everything else."""
-        numbers = list(_NOTHING[:_INPUT])
-        _include_ended(numbers, self)
-        return sum(numbers)
+        """Exchanges and attempts that have ended, and tokens: while these are the same, so is everything else.
+
+        An attempt may end long before its exchange, with which its tokens and cost are counted.
+        """
+        return sum(
+            number for place, number in zip(self.places, self.numbers, strict=True) if place < _DURATION.start
+        )
 
 
 Pair: TypeAlias = tuple[Tally | None, Tally]

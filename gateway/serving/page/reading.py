@@ -102,8 +102,9 @@ def _tally(last: Tally | None, attempts: Mapping[str, int], timings: Timings, cl
     for series in clients:
         for answer, number in series.answers().items():
             answers[answer] = answers.get(answer, 0) + number
+    given, made = sum(each.input_tokens for each in clients), sum(each.output_tokens for each in clients)
     # All else is counted where these are.
-    if last is not None and last.happened == sum(answers.values()) + sum(attempts.values()):
+    if last is not None and last.happened == sum(answers.values()) + sum(attempts.values()) + given + made:
         return last
     costs: dict[str, float] = {}
     for series in clients:
@@ -112,7 +113,7 @@ def _tally(last: Tally | None, attempts: Mapping[str, int], timings: Timings, cl
     return tally(
         answers,
         attempts,
-        tokens=(sum(each.input_tokens for each in clients), sum(each.output_tokens for each in clients)),
+        tokens=(given, made),
         duration=_together(each.duration for each in clients),
         first_token=_together([timings.first_token]),
         overhead=_together([timings.overhead]),

@@ -70,6 +70,17 @@ def test_what_has_not_changed_is_not_counted_anew() -> None:
     assert total([reading(metrics, now).backends[VIP]]).attempts == {"ok": 2, "status": 1}
 
 
+def test_tokens_are_counted_when_an_exchange_ends_that_others_go_on_with() -> None:
+    metrics = counted()
+    metrics.attempted(VIP, "cut")
+    before = reading(metrics)
+    series = metrics.series(VIP, "web")
+    series.used(TokenUsage(9, 5))
+    series.spent(0.25, "USD")
+    vip = total([reading(metrics, before).backends[VIP]])
+    assert (vip.input_tokens, vip.output_tokens, vip.costs) == (609, 65, {"USD": 1.25})
+
+
 def test_a_backend_that_was_only_tried() -> None:
     metrics = Metrics(CollectorRegistry())
     metrics.attempted(VIP, "unreachable")
