@@ -25,8 +25,10 @@ class Answer:
         "_connection",
         "_head",
         "_request_id",
+        "_unheard",
         "begun",
         "body_bytes",
+        "early_head_at",
         "is_stream",
         "status",
         "tells_more",
@@ -45,8 +47,16 @@ class Answer:
         """It is told in server-sent events."""
         self.body_bytes = 0
         """Bytes of the body so far."""
+        self.early_head_at: float | None = None
+        """Clock time at which a head of ours was sent before there was anything to tell; None where none was."""
+        self._unheard = False
+        """The client has left."""
         self.tells_more = True
         """It says how it came about (`attemptHeaders` of the Gateway document)."""
+
+    def client_left(self) -> None:
+        """What is told from now on nobody is sent."""
+        self._unheard = True
 
     def refuse(self, error: GatewayError, more: Headers = _NOTHING) -> None:
         """End with an error of our own: as an answer, or as the last event of a stream that has begun.
@@ -63,7 +73,8 @@ class Answer:
         """Answer as a whole."""
         self.begun = True
         self.status = status
-        self.body_bytes = len(body)
+        if not self._unheard:
+            self.body_bytes = len(body)
         self._connection.respond(status, [*headers, (b"x-request-id", self._request_id)], body)
 
     def tell(self, answer: ProviderAnswer, more: Headers) -> None:
@@ -89,13 +100,16 @@ class Answer:
         shown = [*answer.headers, *more] if self.tells_more else answer.headers
         self._head = [*shown, (b"x-request-id", self._request_id)], answer.length
 
-    def keep_waiting(self) -> None:
+    def keep_waiting(self, now: float) -> None:
         """Tell a client that waits for a stream that it is not forgotten.
 
         The first time this commits a head of ours; whose content will follow it is still open.
+
+        :param now: clock time in seconds.
         """
         if not self.begun:
             self.begun = True
+            self.early_head_at = now
             self.status = 200
             self.is_stream = True
             self._head = (
@@ -137,5 +151,6 @@ class Answer:
             self._head = None
             self._connection.begin(self.status, headers, length)
         if data:
-            self.body_bytes += len(data)
+            if not self._unheard:
+                self.body_bytes += len(data)
             self._connection.write(data)

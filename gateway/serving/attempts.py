@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 
 from gateway.dialects.dialect import StreamSplice
@@ -18,6 +19,7 @@ from gateway.serving.scrubbing import shown_code
 from gateway.serving.surroundings import Surroundings
 from gateway.serving.upload import Upload
 from gateway.snapshot.backends import Backend, ProviderKey
+from gateway.snapshot.stable_names import SeriesLabels
 from gateway.telemetry.exchange_record import Tried
 from gateway.telemetry.traces import AttemptSpan, Purpose, Trace
 
@@ -151,7 +153,7 @@ class Attempts:
         """This backend was not even asked."""
         self._first = self._first or backend
         self.tried += (Tried(backend.provider, "", Fault.OPEN.value, None, 0.0),)
-        self._surroundings.metrics.attempted(backend.labels, Fault.OPEN.value)
+        self._surroundings.metrics.attempted(self._labels(backend), Fault.OPEN.value)
 
     def failed(
         self, attempt: Attempt, failure: Failure, verdict: Outcome, error: GatewayError | None = None
@@ -167,7 +169,7 @@ class Attempts:
         attempt.cancel()
         if failure.fault is Fault.STATUS and failure.status is not None:
             backend = attempt.backend
-            self._surroundings.metrics.failed_with(backend.labels, failure.status)
+            self._surroundings.metrics.failed_with(self._labels(backend), failure.status)
             if failure.code is not None:
                 self.tried[-1].code = shown_code(failure.code, backend.secrets) or UNSET
             keys = self._surroundings.live.keys
@@ -184,7 +186,7 @@ class Attempts:
 
     def cancel(self, attempt: Attempt) -> None:
         """Nobody wants this one any more, whatever it would have brought."""
-        self._end(attempt, CANCELLED, None)
+        self._end(attempt, CANCELLED, attempt.answer.status or None)
         self._remember(attempt)
         attempt.cancel()
 
@@ -198,7 +200,7 @@ class Attempts:
             if attempt is not winner:
                 self.cancel(attempt)
         if self.hedge is not None:
-            self._surroundings.metrics.hedged(self.hedge.backend.labels, won=self.hedge is winner)
+            self._surroundings.metrics.hedged(self._labels(self.hedge.backend), won=self.hedge is winner)
             self.hedge = None
 
     def fail_all(self) -> None:
@@ -220,12 +222,15 @@ class Attempts:
         """What a client is told where none of them has brought an answer."""
         return [(_NUMBER, b"%d" % self.number)]
 
+    def _labels(self, backend: Backend) -> SeriesLabels:
+        return backend.labels if self._upload is None else unread(backend.labels)
+
     def _count_another(self, backend: Backend) -> None:
         """The one before has not answered; neither a hedge nor the rest of a stream is begun here."""
         if self.at(backend):
-            self._surroundings.metrics.retried(backend.labels)
+            self._surroundings.metrics.retried(self._labels(backend))
         elif backend is not self._first:
-            self._surroundings.metrics.fell_back(backend.labels)
+            self._surroundings.metrics.fell_back(self._labels(backend))
 
     def _span(
         self, trace: Trace, original: Original, backend: Backend, splice: StreamSplice | None
@@ -251,7 +256,8 @@ class Attempts:
             after = 0.0 if attempt is first else _to_the_millisecond(attempt.started - first.started)
             seconds = _to_the_millisecond(now - attempt.started)
             self.tried += (Tried(backend.provider, attempt.key.name, outcome, status, seconds, after),)
-        surroundings.metrics.attempted(backend.labels, outcome)
+        labels = backend.labels if self._upload is None else unread(backend.labels)
+        surroundings.metrics.attempted(labels, outcome)
         if attempt.span is not None:
             attempt.span.end(outcome, status, now)
         return now
@@ -259,6 +265,11 @@ class Attempts:
     def _remember(self, attempt: Attempt) -> None:
         """Keep in mind that this one has just ended."""
         self.ended += ((attempt, self.tried[-1]),)
+
+
+def unread(labels: SeriesLabels) -> SeriesLabels:
+    """The labels of who is asked with a body that nobody has read: the model stands in there."""
+    return msgspec.structs.replace(labels, model="")
 
 
 def _to_the_millisecond(seconds: float) -> float:

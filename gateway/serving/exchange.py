@@ -246,6 +246,7 @@ class Exchange:
     def client_left(self) -> None:
         if self._settled:
             return
+        self.answer.client_left()
         if self.pursuit is not None:
             self.pursuit.client_left()
         else:

@@ -58,7 +58,7 @@ class Patience:
         if answer.body_bytes == self._told and now < self._comment_at:
             return
         if answer.body_bytes == self._told:
-            answer.keep_waiting()
+            answer.keep_waiting(now)
         self._told = answer.body_bytes
         self._comment_at = now + self._keep_alive
 
@@ -104,7 +104,7 @@ def overdue(attempt: Attempt, per_try: float | None, now: float) -> GatewayError
         return None
     waited, first = now - attempt.sent, attempt.backend.timeouts.first_content
     if first is not None and waited >= first:
-        return _too_late(first, has_head=True)
+        return _too_late(first, has_head=attempt.answer.status != 0)
     if per_try is not None and waited >= per_try:
         return _too_late(per_try, has_head=attempt.answer.status != 0)
     return None

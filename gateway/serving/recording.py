@@ -79,8 +79,9 @@ def record_of(exchange: Exchange, settled: Settled) -> ExchangeRecord:
             cost, currency = round(settled.cost, 10), settled.currency
         if shown is not None and shown.answer.provider_request_id is not None:
             provider_request_id = shown.answer.provider_request_id.decode("latin-1")
-        if head_after is not None and pursuit.content_at is not None:
-            head_after = ((pursuit.content_at - exchange.started) * 1e6 + _WHOLE - _WHOLE) / 1e3
+        head_at = answer.early_head_at or pursuit.content_at
+        if head_after is not None and head_at is not None:
+            head_after = ((head_at - exchange.started) * 1e6 + _WHOLE - _WHOLE) / 1e3
     if pace is not NO_PACE:
         if pace.first_token is not None:
             first_token = (pace.first_token * 1e6 + _WHOLE - _WHOLE) / 1e3

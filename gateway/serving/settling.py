@@ -12,6 +12,7 @@ import msgspec
 from twisted.logger import Logger
 
 from gateway.dialects.dialect import AnswerFacts
+from gateway.serving.attempts import unread
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.pace import NO_PACE, Pace, pace_of
 from gateway.serving.pursuit import Pursuit
@@ -86,7 +87,7 @@ def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, no
     if pursuit is not None:
         labels, shown = pursuit.backend.labels, pursuit.shown
         if exchange.upload is not None:
-            labels = _unread(labels)
+            labels = unread(labels)
         try:
             if shown is not None:
                 facts = shown.answer.facts()
@@ -117,11 +118,6 @@ def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, no
         currency,
         spendings,
     )
-
-
-def _unread(labels: SeriesLabels) -> SeriesLabels:
-    """The labels of who was asked with a body that nobody has read: the model stands in there."""
-    return msgspec.structs.replace(labels, model="")
 
 
 def _refused_labels(exchange: Exchange) -> SeriesLabels:
@@ -163,7 +159,7 @@ def _count_spendings(exchange: Exchange, surroundings: Surroundings, settled: Se
     for spent in settled.spendings:
         labels, cost, currency = spent.backend.labels, spent.cost, spent.currency
         if exchange.upload is not None:
-            labels = _unread(labels)
+            labels = unread(labels)
         if spent.discarded is not None:
             metrics.discarded(labels, client, spent.discarded, spent.usage, cost, currency)
             continue

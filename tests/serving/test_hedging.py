@@ -143,6 +143,8 @@ class KeepAliveTests(PursuitTestCase):
         text, _, done, failed = text_of(client.received())
         self.assertEqual((text, done, failed), ("x", True, False))
         self.assertEqual(house.counted, {("200", "ok"): 1})
+        record = house.record
+        self.assertEqual((record.time_to_head_ms, record.time_to_first_token_ms), (5000.0, 10_000.0))
 
     def test_the_next_may_still_be_asked(self) -> None:
         house, client = self.waiting()
@@ -235,6 +237,8 @@ class DrainTests(PursuitTestCase):
             house.provider.answers((b"" if begun else STREAM) + said("y") + stopped() + event(USAGE) + DONE)
             self.assertEqual(house.counted, {("499", "client_left"): 1})
             self.assertEqual(house.number("llmgateway_tokens_total", type="output"), 3)
+            sent = len(unchunked(parts(client.received())[2])) if begun else 0
+            self.assertEqual(house.record.bytes_out, sent, "as much as the client was sent")
             self.assert_nothing_is_left(house)
 
     def test_one_that_is_no_stream_too(self) -> None:

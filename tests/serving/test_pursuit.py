@@ -209,6 +209,12 @@ class FallbackTests(PursuitTestCase):
             self.assertIn(b'"x"', client.received())
             self.assertEqual(self.tried(house), [("a", "no_content"), ("b", "ok")])
 
+    def test_a_missed_first_content_of_an_answer_that_has_not_begun(self) -> None:
+        house, _ = self.client_of(failing("timeouts: {firstContent: 2s}"), STREAMED)
+        house.waits(2.25)
+        house.provider.answers(STREAM + said("x") + DONE)
+        self.assertEqual(self.tried(house), [("a", "silent"), ("b", "ok")])
+
     def test_with_content_in_time_there_is_no_such_limit(self) -> None:
         house, client = self.client_of(
             failing("timeouts: {firstContent: 2s, idle: 9s}, retries: {perTryTimeout: 2s}"), STREAMED

@@ -10,7 +10,7 @@ from gateway.errors import GatewayError
 from gateway.telemetry.exchange_record import Used
 from tests.fakes.client import Client
 from tests.fakes.conf import key_hash, provider, route, tenant
-from tests.fakes.house import ANSWER, HELLO, STREAM, House, event, post
+from tests.fakes.house import ANSWER, HELLO, LAST_CHUNK, STREAM, House, event, post
 from tests.serving.pursuing import DONE, MODELS, STREAMED, PursuitTestCase, error_answer, said, stopped
 
 PROMPT = 10
@@ -191,10 +191,24 @@ class DiscardedTests(SpendingTestCase):
             used = Used(PROMPT, 0, 0, 0, True, 0.01, "USD", "left")
             self.assertEqual(self.said_of(house), [("a", "cancelled", used)])
 
+    def test_who_refuses_within_a_stream_is_paid_nothing(self) -> None:
+        alone = "rules: [{name: all, backendRefs: [{providerHost: a.example}]}]"
+        conf = provider("a", f"{MODELS['a']}\n{IN_DOLLARS}") + route("demo", alone)
+        house, client = self.client_of(conf, STREAMED)
+        refusal = {"error": {"message": "Too long.", "code": "context_length_exceeded"}}
+        house.provider.answers(STREAM + event(refusal) + LAST_CHUNK)
+        self.assertIn(b"HTTP/1.1 400", client.received())
+        record = house.record
+        self.assertEqual(
+            (record.outcome, record.request_prompt_tokens, record.cost), ("provider_error", None, None)
+        )
+        self.assertEqual(self.tokens(house, "a"), (0, 0, 0, 0))
+
     def test_one_that_leaves_later_has_what_there_is(self) -> None:
         house, client = self.client_of(two(IN_DOLLARS, ""), STREAMED)
         house.provider.answers(BEGUN)
         client.leaves()
+        self.assertEqual([each.status for each in house.record.tried], [200])
         self.assertEqual(self.tokens(house, "a"), (PROMPT, 5, PROMPT, 5))
         self.assertEqual(house.number("llmgateway_discarded_tokens_total"), 0)
         self.assertEqual((house.record.cost, house.record.currency), (0.02, "USD"))

@@ -45,6 +45,8 @@ class UploadTests(ConversationTestCase):
         self.assertTrue(client.received().startswith(b"HTTP/1.1 200 OK"))
         self.assertEqual(house.record.bytes_in, 6)
         self.assertEqual(house.record.request_prompt_tokens, 5)
+        for name in ("requests", "tokens", "attempts"):
+            self.assertNotEqual(house.number(f"llmgateway_{name}_total", model=""), 0, name)
 
     def test_in_chunks(self) -> None:
         house, client = self.open()

@@ -117,7 +117,7 @@ class UsageTests(ConversationTestCase):
             house.provider.answers(
                 STREAM + event(words("x" * 400)) + event(usage) + event(b"[DONE]") + LAST_CHUNK
             )
-            self.assert_counted(house, 7, 100, estimated=True)
+            self.assert_counted(house, 7, 100, estimated=True, told=(7, 0))
 
     def test_an_answer_with_a_number_that_json_does_not_know(self) -> None:
         house, client = self.open()
