@@ -41,14 +41,16 @@ class ChangeLog:
         elif generation.gateway_standing == "missing":
             self._log.error("the Gateway document cannot be used, so nothing of it is set")
         for name in sorted(generation.stale):
-            self._log.warn("tenant {name} goes on with its last good configuration", name=name)
+            self._log.warn("tenant {tenant} goes on with its last good configuration", tenant=name)
         for name in sorted(generation.missing):
-            self._log.error("tenant {name} is not served: its files were never good", name=name)
+            self._log.error("tenant {tenant} is not served: its files were never good", tenant=name)
         for name in _opened(self._last, generation):
-            self._log.warn("tenant {name} has no clients any more: ANYBODY may ask for its hosts", name=name)
+            self._log.warn(
+                "tenant {tenant} has no clients any more: ANYBODY may ask for its hosts", tenant=name
+            )
         for name in () if self._keeps_content else _newly_captured(self._last, generation):
             self._log.warn(
-                "tenant {name} wants its exchanges kept: start with --capture-log for that", name=name
+                "tenant {tenant} wants its exchanges kept: start with --capture-log for that", tenant=name
             )
         if not generation.problems and not any(
             len(table.routes) for table in generation.snapshot.tenants.values()
@@ -74,9 +76,10 @@ class ChangeLog:
         found = changes(self._last, generation) if self._last is not None else []
         words = "; ".join(in_words(found))
         self._log.info(
-            "configuration {result}, hosts served: {hosts}, tenants: {tenants}"
+            "configuration {_result}, hosts served: {hosts}, tenants: {tenants}"
             + ("; {_words}" if words else ""),
-            result=result.replace("_", " "),
+            result=result.value,
+            _result=result.replace("_", " "),
             hosts=generation.snapshot.hosts,
             tenants=len(generation.snapshot.tenants),
             _words=words,

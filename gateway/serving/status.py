@@ -63,8 +63,9 @@ class Status:
             name: known[name] if before.get(name) is state else _shown(before.get(name), state, known, now)
             for name, state in generation.tenants.items()
         }
+        if self._generation is None or reload_result(generation) is not ReloadResult.REJECTED:
+            self._adopted_at = now
         self._generation = generation
-        self._adopted_at = now
 
     def folder_read(self, problem: str) -> None:
         """Why conf.d itself cannot be read now; empty while it can."""

@@ -214,8 +214,8 @@ class _Adoption:
         not_used = {name: self._written[name] for name in unused if name in self._written}
         broken: dict[str, tuple[BrokenProvider, ...]] = {}
         for provider in self._resources.broken_providers:
-            if provider.host is not None:
-                broken[provider.host] = (*broken.get(provider.host, ()), provider)
+            host = provider.host or ""
+            broken[host] = (*broken.get(host, ()), provider)
         return Context(
             surroundings=self._surroundings,
             upstream_timeouts=self._gateway.upstream_timeouts if self._gateway is not None else {},

@@ -24,4 +24,4 @@ class Context:
     refused: Exports
     """What tenants offer whose files are not used: who names one is told so."""
     broken: Mapping[str, tuple[BrokenProvider, ...]]
-    """Providers that are left out for their own errors, by host."""
+    """Providers that are left out for their own errors, by host; by an empty one where they cannot tell it."""

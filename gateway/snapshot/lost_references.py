@@ -20,14 +20,15 @@ def why_lost(
     own: Mapping[str, LLMProvider],
     context: Context,
 ) -> str | None:
-    """The sentence; None where the provider is the tenant's own and its errors are told already.
+    """The sentence; None where the provider is the tenant's own and its errors are told already, or may be one of the
+    tenant's own that cannot tell their host.
 
     :param host: that the rule names.
     :param found: what is there instead of one provider.
     :param own: the tenant's own providers that are loaded, by host.
     """
     broken = context.broken.get(host, ())
-    if any(each.tenant == tenant for each in broken):
+    if any(each.tenant == tenant for each in (*broken, *context.broken.get("", ()))):
         return None
     if found is not None:
         whose = " and ".join(f"{each.tenant} ({each.places.at('spec.host')})" for each in found.providers)

@@ -633,6 +633,11 @@ class QuestionTests(AdminTestCase):
         self.assertEqual(len(self.inquiries.asked), 1)
         self.assertEqual(self.refusals.counts()["strange_origin"], 2)
 
+    def test_json_that_is_sent_as_a_form_is_told_apart(self) -> None:
+        answer = self.post("/explain", b' {"host": "demo"}', self.FORM)
+        self.assertEqual(answer.status, 415)
+        self.assertIn(b"Content-Type: application/json", answer.body)
+
     def test_only_explain_has_a_form(self) -> None:
         self.assertEqual(self.post("/check", b"folder=conf.d", self.FORM).status, 415)
 

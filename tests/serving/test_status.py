@@ -78,6 +78,17 @@ def test_config_shows_tables_and_problems() -> None:
     assert page["tenants"]["acme"]["routes"][0]["host"] == "a.example"
 
 
+def test_what_was_rejected_is_not_applied() -> None:
+    status = Status()
+    status.adopted(GOOD, 1.0)
+    applied = shown(status)["applied"]
+    status.adopted(STALE, 1000.0)
+    assert shown(status)["applied"] == applied
+    assert [each.applied_at for each in status.tenants()] == [1.0, 1.0]
+    status.adopted(GOOD, 2000.0)
+    assert shown(status)["applied"] != applied
+
+
 def test_config_of_one_tenant() -> None:
     status = Status()
     status.adopted(PARTLY, 1.0)

@@ -481,3 +481,13 @@ def test_errors_of_reference_are_told_beside_those_of_form() -> None:
     assert len(messages) == 2
     assert 'no field "hots"' in messages[0]
     assert messages[1] == "no provider has the host missing.example"
+
+
+def test_a_provider_that_cannot_tell_its_host_is_the_only_problem() -> None:
+    """Who misspells `host` has made one mistake, whoever names that host."""
+    broken = provider("a").replace("host: a.example", "hots: a.example")
+    problems = adopt_conf({"acme/a.yaml": broken + route_to("a", "demo")}).problems
+    assert [problem.path for problem in problems] == ["spec.host", "spec.hots"]
+    elsewhere = adopt_conf({"acme/a.yaml": broken, "globex/b.yaml": route_to("a", "demo")})
+    messages = [problem.message for problem in elsewhere.problems if problem.tenant == "globex"]
+    assert messages == ["no provider has the host a.example"]

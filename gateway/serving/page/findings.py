@@ -83,6 +83,7 @@ def _of_the_process(recent: Recent) -> Iterator[Finding]:
 
 _LOSSES = {
     "lines_dropped": "The access log has lost {} lines",
+    "own_lines_dropped": "The gateway's own log has lost {} lines",
     "captured_lines_dropped": "The capture log has lost {} lines",
     "spans_lost": "The tracing collector has not taken {} spans",
 }

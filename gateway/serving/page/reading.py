@@ -38,6 +38,7 @@ class Reading:
     """To providers: by the owner, the provider and the state."""
     lines_dropped: int = 0
     """Of the access log."""
+    own_lines_dropped: int = 0
     captured_lines_dropped: int = 0
     """Of the capture log."""
     spans_lost: int = 0
@@ -73,6 +74,7 @@ def read(metrics: Metrics, sources: Sources, at: float, time: float, last: Readi
         in_flight=metrics.in_flight,
         connections=sources.upstream_connections(),
         lines_dropped=sources.lines_dropped(),
+        own_lines_dropped=sources.own_lines_dropped(),
         captured_lines_dropped=sources.captured_lines_dropped(),
         spans_lost=sources.spans_lost(),
         lag=Sizes(sources.loop_lag.bounds, sources.loop_lag.buckets().numbers),

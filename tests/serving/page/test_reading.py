@@ -118,6 +118,7 @@ def test_how_things_stand() -> None:
     sources = Sources(
         upstream_connections=lambda: {("acme", "first", "idle"): 2},
         lines_dropped=lambda: 3,
+        own_lines_dropped=lambda: 6,
         captured_lines_dropped=lambda: 4,
         spans_lost=lambda: 5,
         loop_lag=lag,
@@ -126,6 +127,6 @@ def test_how_things_stand() -> None:
     metrics.in_flight = 7
     now = read(metrics, sources, 1.0, 2.0, None)
     assert (now.in_flight, now.lines_dropped) == (7, 3)
-    assert (now.captured_lines_dropped, now.spans_lost) == (4, 5)
+    assert (now.own_lines_dropped, now.captured_lines_dropped, now.spans_lost) == (6, 4, 5)
     assert now.connections == {("acme", "first", "idle"): 2}
     assert now.lag.numbers == [0, 1, 1]
