@@ -223,6 +223,7 @@ class Attempts:
         return [(_NUMBER, b"%d" % self.number)]
 
     def _labels(self, backend: Backend) -> SeriesLabels:
+        """What it is counted under; `_end`, where every exchange comes by, spares the call."""
         return backend.labels if self._upload is None else unread(backend.labels)
 
     def _count_another(self, backend: Backend) -> None:

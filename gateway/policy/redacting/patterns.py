@@ -95,6 +95,15 @@ def _value(text: bytes, _at: int, begin: int, end: int) -> Iterable[tuple[int, i
     return ((before.end() if before is not None else begin, end),)
 
 
+_BEFORE_PASSWORD = re.compile(rb"://[^:]*:")
+
+
+def _password(text: bytes, _at: int, begin: int, end: int) -> Iterable[tuple[int, int]]:
+    """Of a URL's beginning."""
+    before = _BEFORE_PASSWORD.match(text, begin, end)
+    return ((before.end() if before is not None else begin, end - 1),)
+
+
 _CREDENTIALS = (
     Kind(
         "private_key",
@@ -108,6 +117,8 @@ _CREDENTIALS = (
         r"(?i:(?:basic|bearer|digest|negotiate|token|apikey)[ \t]+)?[^\s\"',;]{6,})",
         part=_value,
     ),
+    # In a URL (RFC 3986 §3.2.1).
+    Kind("secret", r"://[^\s/:@\"'?#]{0,256}:[^\s/@\"'?#]{1,256}@", b"://", _password),
     Kind("bearer", r"(?i:\bbearer[ \t]+)[A-Za-z0-9._~+/=-]{8,}"),
     Kind("jwt", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?", b"eyJ"),
     Kind(

@@ -38,6 +38,8 @@ def redacted(text: str, redaction: Redaction | None = None) -> str:
             "[private_key]\nrest",
         ),
         ("-----BEGIN PRIVATE KEY-----\nwhat was cut off", "[private_key]"),
+        ("at postgres://app:s3cr3t@db.internal:5432/x", "at postgres://app:[secret]@db.internal:5432/x"),
+        ('{"url":"redis://:hunter2@cache/0"}', '{"url":"redis://:[secret]@cache/0"}'),
     ],
 )
 def test_credentials(text: str, left: str) -> None:
@@ -92,6 +94,7 @@ def test_numbers(text: str, left: str) -> None:
         "in 2026 there were 1234567 of them at 10:30:00",
         "a sketch of sk-learn and risk-based work",
         "the bearer of bad news",
+        "http://127.0.0.1:8080/a@b and https://example.org:443/x?to=a@b or ftp://ann@host/",
         "the secretary said: tokens are many, a password is none",
         "x @ y . z and a@b",
     ],
