@@ -96,6 +96,10 @@ class Attempts:
         """The request can be sent once more: nothing is gone of a body that is streamed through."""
         return self._upload is None or not self._upload.spent
 
+    def labels_of(self, backend: Backend) -> SeriesLabels:
+        """What is counted of a backend under: without the model where nobody has read the body in which it stands."""
+        return backend.labels if self._upload is None else msgspec.structs.replace(backend.labels, model="")
+
     def at(self, backend: Backend) -> int:
         """How many there were at this backend."""
         number = 0
@@ -153,7 +157,7 @@ class Attempts:
         """This backend was not even asked."""
         self._first = self._first or backend
         self.tried += (Tried(backend.provider, "", Fault.OPEN.value, None, 0.0),)
-        self._surroundings.metrics.attempted(self._labels(backend), Fault.OPEN.value)
+        self._surroundings.metrics.attempted(self.labels_of(backend), Fault.OPEN.value)
 
     def failed(
         self, attempt: Attempt, failure: Failure, verdict: Outcome, error: GatewayError | None = None
@@ -169,7 +173,7 @@ class Attempts:
         attempt.cancel()
         if failure.fault is Fault.STATUS and failure.status is not None:
             backend = attempt.backend
-            self._surroundings.metrics.failed_with(self._labels(backend), failure.status)
+            self._surroundings.metrics.failed_with(self.labels_of(backend), failure.status)
             if failure.code is not None:
                 self.tried[-1].code = shown_code(failure.code, backend.secrets) or UNSET
             keys = self._surroundings.live.keys
@@ -200,7 +204,7 @@ class Attempts:
             if attempt is not winner:
                 self.cancel(attempt)
         if self.hedge is not None:
-            self._surroundings.metrics.hedged(self._labels(self.hedge.backend), won=self.hedge is winner)
+            self._surroundings.metrics.hedged(self.labels_of(self.hedge.backend), won=self.hedge is winner)
             self.hedge = None
 
     def fail_all(self) -> None:
@@ -222,16 +226,12 @@ class Attempts:
         """What a client is told where none of them has brought an answer."""
         return [(_NUMBER, b"%d" % self.number)]
 
-    def _labels(self, backend: Backend) -> SeriesLabels:
-        """What it is counted under; `_end`, where every exchange comes by, spares the call."""
-        return backend.labels if self._upload is None else unread(backend.labels)
-
     def _count_another(self, backend: Backend) -> None:
         """The one before has not answered; neither a hedge nor the rest of a stream is begun here."""
         if self.at(backend):
-            self._surroundings.metrics.retried(self._labels(backend))
+            self._surroundings.metrics.retried(self.labels_of(backend))
         elif backend is not self._first:
-            self._surroundings.metrics.fell_back(self._labels(backend))
+            self._surroundings.metrics.fell_back(self.labels_of(backend))
 
     def _span(
         self, trace: Trace, original: Original, backend: Backend, splice: StreamSplice | None
@@ -257,8 +257,7 @@ class Attempts:
             after = 0.0 if attempt is first else _to_the_millisecond(attempt.started - first.started)
             seconds = _to_the_millisecond(now - attempt.started)
             self.tried += (Tried(backend.provider, attempt.key.name, outcome, status, seconds, after),)
-        labels = backend.labels if self._upload is None else unread(backend.labels)
-        surroundings.metrics.attempted(labels, outcome)
+        surroundings.metrics.attempted(self.labels_of(backend), outcome)
         if attempt.span is not None:
             attempt.span.end(outcome, status, now)
         return now
@@ -266,11 +265,6 @@ class Attempts:
     def _remember(self, attempt: Attempt) -> None:
         """Keep in mind that this one has just ended."""
         self.ended += ((attempt, self.tried[-1]),)
-
-
-def unread(labels: SeriesLabels) -> SeriesLabels:
-    """The labels of who is asked with a body that nobody has read: the model stands in there."""
-    return msgspec.structs.replace(labels, model="")
 
 
 def _to_the_millisecond(seconds: float) -> float:

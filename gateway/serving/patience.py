@@ -102,11 +102,10 @@ def overdue(attempt: Attempt, per_try: float | None, now: float) -> GatewayError
     if attempt.is_sending:
         attempt.sent = now
         return None
-    waited, first = now - attempt.sent, attempt.backend.timeouts.first_content
-    if first is not None and waited >= first:
-        return _too_late(first, has_head=attempt.answer.status != 0)
-    if per_try is not None and waited >= per_try:
-        return _too_late(per_try, has_head=attempt.answer.status != 0)
+    waited = now - attempt.sent
+    for limit in (attempt.backend.timeouts.first_content, per_try):
+        if limit is not None and waited >= limit:
+            return _too_late(limit, has_head=attempt.answer.status != 0)
     return None
 
 

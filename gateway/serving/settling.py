@@ -12,7 +12,6 @@ import msgspec
 from twisted.logger import Logger
 
 from gateway.dialects.dialect import AnswerFacts
-from gateway.serving.attempts import unread
 from gateway.serving.capturing import CapturedAnswer
 from gateway.serving.pace import NO_PACE, Pace, pace_of
 from gateway.serving.pursuit import Pursuit
@@ -85,9 +84,7 @@ def _sum_up(exchange: Exchange, surroundings: Surroundings, outcome: Outcome, no
     pursuit, answer = exchange.pursuit, exchange.answer
     facts, pace, cost, currency, spendings = _NO_FACTS, NO_PACE, None, "", _NO_SPENDINGS
     if pursuit is not None:
-        labels, shown = pursuit.backend.labels, pursuit.shown
-        if exchange.upload is not None:
-            labels = unread(labels)
+        labels, shown = pursuit.attempts.labels_of(pursuit.backend), pursuit.shown
         try:
             if shown is not None:
                 facts = shown.answer.facts()
@@ -146,20 +143,19 @@ def _count(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> 
     if pace is not NO_PACE:
         series.streamed(pace.first_token, pace.per_token)
     if spendings:
-        _count_spendings(exchange, surroundings, settled)
+        assert pursuit is not None
+        _count_spendings(pursuit, surroundings, settled)
     elif settled.cost is not None:
         series.spent(settled.cost, settled.currency)
     if pursuit is not None and exchange.effort.chunks is not None:
         _count_gen_ai(exchange, surroundings, pursuit, exchange.effort.chunks, settled)
 
 
-def _count_spendings(exchange: Exchange, surroundings: Surroundings, settled: Settled) -> None:
+def _count_spendings(pursuit: Pursuit, surroundings: Surroundings, settled: Settled) -> None:
     """Count what each attempt has used at its own backend."""
     metrics, client = surroundings.metrics, settled.client
     for spent in settled.spendings:
-        labels, cost, currency = spent.backend.labels, spent.cost, spent.currency
-        if exchange.upload is not None:
-            labels = unread(labels)
+        labels, cost, currency = pursuit.attempts.labels_of(spent.backend), spent.cost, spent.currency
         if spent.discarded is not None:
             metrics.discarded(labels, client, spent.discarded, spent.usage, cost, currency)
             continue
@@ -180,7 +176,7 @@ def _count_gen_ai(
     gen_ai.finished(what, said, settled.seconds, settled.facts.usage if not settled.spendings else None)
     for spent in settled.spendings:
         if spent.discarded is None:
-            model = spent.backend.labels.model if exchange.upload is None else ""
+            model = pursuit.attempts.labels_of(spent.backend).model
             gen_ai.used(asked(exchange.operation, spent.backend, model), spent.usage)
     if pace.first_token is not None:
         gen_ai.streamed(what, pace.first_token, pace.per_token, chunks)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import fail, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +15,7 @@ from gateway.policy.pricing import CatalogName, Price, Pricing
 from gateway.serving import costs
 from gateway.serving.costs import ASK_SECONDS, LONGEST_NAME, MOST_ASKED, MOST_WANTED, Costs
 from gateway.serving.price_catalog import PriceCatalog
+from tests.fakes.threads import Thread
 
 HOST = "api.openai.com"
 ASKING = Pricing(catalog=HOST)
@@ -50,20 +49,9 @@ class CostsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.wall = NOW
-        self.work: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+        self.thread = Thread()
         self.catalog = ToldPrices(one=1, two=2)
-        self.costs = Costs(self.in_thread, lambda: self.wall, self.clock.seconds, self.catalog)
-
-    def in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
-        done: Deferred[Any] = Deferred()
-        self.work.append((function, done))
-        return done
-
-    def works(self) -> None:
-        """The thread does what it was given."""
-        ((function, done),) = self.work
-        self.work = []
-        done.callback(function())
+        self.costs = Costs(self.thread.run, lambda: self.wall, self.clock.seconds, self.catalog)
 
     def cost(self, *names: str | None, pricing: Pricing = ASKING) -> float | None:
         return self.costs.cost(pricing, MILLION, names)
@@ -76,11 +64,11 @@ class WrittenPriceTests(CostsTestCase):
         self.assertEqual(self.cost(None, "", "sent", pricing=pricing), 1.0)
         self.assertEqual(self.cost("answered", pricing=pricing), 5.0)
         self.assertIsNone(self.cost("answered", pricing=Pricing()))
-        self.assertEqual(self.work, [])
+        self.assertEqual(self.thread.given, [])
 
     def test_it_comes_before_the_catalog(self) -> None:
         self.assertEqual(self.cost("one", pricing=Pricing(models={"one": Price(7, 7)}, catalog=HOST)), 7.0)
-        self.assertEqual(self.work, [])
+        self.assertEqual(self.thread.given, [])
 
     def test_another_pricing_is_another_price(self) -> None:
         for number in range(3):
@@ -92,7 +80,7 @@ class CatalogTests(CostsTestCase):
         self.costs.learn({CatalogName(HOST, "one"), CatalogName(HOST, "never-heard-of")}, no_pace)
         self.assertEqual(self.cost("one"), 1.0)
         self.assertIsNone(self.cost("never-heard-of"))
-        self.assertEqual((self.work, len(self.catalog.asked)), ([], 2))
+        self.assertEqual((self.thread.given, len(self.catalog.asked)), ([], 2))
 
     def test_they_are_asked_for_once(self) -> None:
         for _ in range(3):
@@ -106,19 +94,19 @@ class CatalogTests(CostsTestCase):
     def test_other_names_are_asked_for_in_a_thread(self) -> None:
         self.assertIsNone(self.cost("two"))
         self.assertEqual(self.catalog.asked, [])
-        self.works()
+        self.thread.works()
         self.assertEqual(self.cost("two"), 2.0)
 
     def test_until_then_the_next_best_name_counts(self) -> None:
         self.costs.learn({CatalogName(HOST, "one")}, no_pace)
         self.assertEqual(self.cost("two", "one"), 1.0)
-        self.works()
+        self.thread.works()
         self.assertEqual(self.cost("two", "one"), 2.0)
 
     def test_what_is_expected_is_known_when_it_has_come(self) -> None:
         self.costs.expect(HOST, "two")
         self.costs.expect(HOST, None)
-        self.works()
+        self.thread.works()
         self.assertEqual(self.cost("two"), 2.0)
         self.assertEqual(self.catalog.asked, ["two"])
 
@@ -126,24 +114,24 @@ class CatalogTests(CostsTestCase):
         for _ in range(3):
             self.assertIsNone(self.cost("made-up"))
             self.clock.advance(ASK_SECONDS)
-            if self.work:
-                self.works()
+            if self.thread.given:
+                self.thread.works()
         self.assertEqual(self.catalog.asked, ["made-up"])
 
     def test_a_day_later_it_is_asked_again_and_meanwhile_the_old_price_counts(self) -> None:
         self.costs.learn({CatalogName(HOST, "one")}, no_pace)
         self.costs.expect(HOST, "two")
-        self.works()
+        self.thread.works()
         self.assertEqual((self.cost("one"), self.cost("two")), (1.0, 2.0))
         self.wall += DAY
         self.clock.advance(ASK_SECONDS)
         self.catalog.prices = {"one": 10, "two": 20}
         self.assertEqual((self.cost("one"), self.cost("two")), (1.0, 2.0))
-        self.works()
+        self.thread.works()
         self.assertEqual((self.cost("one"), self.cost("two")), (10.0, 2.0))
         self.clock.advance(ASK_SECONDS)
         self.cost("two")
-        self.works()
+        self.thread.works()
         self.assertEqual((self.cost("one"), self.cost("two")), (10.0, 20.0))
 
     def test_it_cannot_be_asked(self) -> None:
@@ -159,13 +147,13 @@ class BoundsTests(CostsTestCase):
     def test_so_many_are_asked_for_at_once_and_then_not_for_a_second(self) -> None:
         for number in range(MOST_ASKED + 5):
             self.cost(f"made-up-{number}")
-        self.works()
+        self.thread.works()
         self.assertEqual(len(self.catalog.asked), 1)  # the others came while it was asked
         self.cost("one-more")
-        self.assertEqual(self.work, [])
+        self.assertEqual(self.thread.given, [])
         self.clock.advance(ASK_SECONDS)
         self.cost("one-more")
-        self.works()
+        self.thread.works()
         self.assertEqual(len(self.catalog.asked), 1 + MOST_ASKED)
 
     def test_so_many_wait(self) -> None:
@@ -176,21 +164,21 @@ class BoundsTests(CostsTestCase):
 
     def test_what_is_wanted_often_comes_first(self) -> None:
         self.cost("first")
-        self.works()
+        self.thread.works()
         for number in range(MOST_WANTED * 2):
             self.cost(f"made-up-{number}")
             if number % 100 == 0:
                 self.cost("two")
         self.clock.advance(ASK_SECONDS)
         self.cost("one-more")
-        self.works()
+        self.thread.works()
         self.assertEqual(self.cost("two"), 2.0)
 
     def test_names_that_nobody_has_are_not_remembered(self) -> None:
         long = "x" * (LONGEST_NAME + 1)
         self.assertIsNone(self.cost(long))
         self.costs.expect(HOST, long)
-        self.assertEqual((self.work, self.costs._decided), ([], {}))
+        self.assertEqual((self.thread.given, self.costs._decided), ([], {}))
 
     def test_one_goes_for_one_that_comes(self) -> None:
         self.patch(costs, "MOST_REMEMBERED", 3)

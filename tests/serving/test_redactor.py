@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,6 +16,7 @@ from gateway.serving.refusals import CLIENT_DIALECT
 from gateway.telemetry.capture_log import CaptureLog, CaptureRecord
 from gateway.telemetry.line_log import LineLog
 from tests.fakes.outputs import FakeOutput
+from tests.fakes.threads import Thread
 
 
 def gathered(request_id: str, said: str = "me@example.org", response: Any = None) -> Gathered:
@@ -31,26 +30,10 @@ class RedactorTests(SynchronousTestCase):
         self.clock = Clock()
         self.output = FakeOutput()
         self.lines = LineLog("capture log", self.output, self.clock, are_safe=True)
-        self.work: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+        self.thread = Thread()
         self.redactor = Redactor(
-            CaptureLog(self.lines, self.clock.seconds), self.in_thread, self.clock.seconds
+            CaptureLog(self.lines, self.clock.seconds), self.thread.run, self.clock.seconds
         )
-
-    def in_thread(self, function: Callable[[], Any]) -> Deferred[Any]:
-        done: Deferred[Any] = Deferred()
-        self.work.append((function, done))
-        return done
-
-    def works(self) -> None:
-        """The thread does what it was given."""
-        ((function, done),) = self.work
-        self.work = []
-        try:
-            result = function()
-        except Exception:
-            done.errback()
-        else:
-            done.callback(result)
 
     def logged(self) -> list[dict[str, Any]]:
         self.lines.flush()
@@ -61,8 +44,8 @@ class RedactorTests(SynchronousTestCase):
             self.redactor.take(gathered(name, "x" * 20_000 if name == "r4" else "x"))
         for logged in (0, 1, 4):
             self.assertEqual(len(self.logged()), logged)
-            if self.work:
-                self.works()
+            if self.thread.given:
+                self.thread.works()
         self.assertEqual([line["request_id"] for line in self.logged()], ["r1", "r2", "r3", "r4"])
 
     def test_one_after_the_other(self) -> None:
@@ -71,8 +54,8 @@ class RedactorTests(SynchronousTestCase):
             self.redactor.take(gathered(name))
         for number in range(3):
             self.assertEqual(len(self.logged()), number)
-            self.works()
-        self.assertEqual(self.work, [])
+            self.thread.works()
+        self.assertEqual(self.thread.given, [])
         self.assertEqual([line["request_id"] for line in self.logged()], ["r1", "r2", "r3"])
         self.assertEqual({line["request"] for line in self.logged()}, {'["[email]"]'})
 
@@ -82,7 +65,7 @@ class RedactorTests(SynchronousTestCase):
             event = {"choices": [{"index": 0, "delta": {"content": said}}]}
             joined.feed(b"data: %b\n\n" % json.dumps(event).encode())
         self.redactor.take(gathered("r1", response=joined))
-        self.works()
+        self.thread.works()
         (line,) = self.logged()
         self.assertIn('"mail [email]"', line["response"])
         self.assertFalse(line["response_cut"])
@@ -93,7 +76,7 @@ class RedactorTests(SynchronousTestCase):
         for name in ("r1", "r2", "r3", "r4"):  # the first does not wait
             self.redactor.take(gathered(name))
         for _ in range(3):
-            self.works()
+            self.thread.works()
         self.assertEqual([line["request_id"] for line in self.logged()], ["r1", "r2", "r3"])
         self.assertEqual(self.lines.lines_dropped, 1)
 
@@ -101,11 +84,11 @@ class RedactorTests(SynchronousTestCase):
         self.patch(redactor, "kept", lambda *_: 1 / 0)
         self.redactor.take(gathered("r1"))
         self.redactor.take(gathered("r2"))
-        self.works()
+        self.thread.works()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.lines.lines_dropped, 1)
         self.patch(redactor, "kept", lambda *_: ("kept", False))
-        self.works()
+        self.thread.works()
         self.assertEqual([line["request_id"] for line in self.logged()], ["r2"])
         self.assertEqual(self.lines.lines_dropped, 1)
 
@@ -115,10 +98,10 @@ class RedactorTests(SynchronousTestCase):
         for name in ("r1", "r2", "r3"):
             self.redactor.take(gathered(name))
         stopped = self.redactor.stop()
-        self.works()
+        self.thread.works()
         self.assertNoResult(stopped)
         self.clock.advance(STOP_SECONDS)
-        self.works()
+        self.thread.works()
         self.successResultOf(stopped)
         self.assertEqual([line["request_id"] for line in self.logged()], ["r1", "r2"])
         self.assertEqual(self.lines.lines_dropped, 1)

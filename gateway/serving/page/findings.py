@@ -34,6 +34,11 @@ class Finding:
     section: str
     """The part of the page that says more."""
 
+    @property
+    def severity(self) -> str:
+        """In one word, which is that of its badge, too."""
+        return "bad" if self.is_bad else "warning"
+
 
 def findings(overview: Overview) -> list[Finding]:
     """All of them, what is bad first."""

@@ -78,15 +78,14 @@ class Sampler:
 
     def look(self) -> Deferred[None]:
         """Fires once there is a reading of now; at once where it is too soon after the last one."""
-        if not self._is_reading:
-            if not self._running or self._work.rested_at > self._reactor.seconds():
-                return succeed(None)
-            self._cancel()
-            self._take()
-        if not self._is_reading:
+        is_resting = self._work.rested_at > self._reactor.seconds()
+        if not self._is_reading and (is_resting or not self._running):
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
+        if not self._is_reading:
+            self._cancel()
+            self._take()
         return waiting
 
     def _take(self) -> None:

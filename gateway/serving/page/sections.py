@@ -72,7 +72,7 @@ def _findings(found: list[Finding]) -> Markup:
         return tags.p("Nothing is wrong that the gateway knows of.", class_="fine")
     shown = [
         tags.li(
-            badge("bad" if finding.is_bad else "warning", "bad" if finding.is_bad else "warning"),
+            badge(finding.severity, finding.severity),
             " ",
             tags.a(finding.text, href=f"#{finding.section}"),
         )

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.serving.page.markup import Html, html, table, tags
 from gateway.serving.page.wording import stranger
-
-
-class Reader(HTMLParser):
-    """What a browser makes of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+from tests.serving.page.reader import Reader
 
 
 def read(markup: str) -> Reader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from gateway.telemetry.exchange_record import Tried
 from gateway.telemetry.recent_failures import Failures, Kind, RecentFailure
 from gateway.telemetry.series import NO_ROUTE
 from tests.fakes.conf import KEYED, adopt_conf, key_hash, provider, route, route_to, tenant
+from tests.serving.page.reader import Reader
 from tests.serving.page.seen import UNIX, counts, seen, shown
 
 HOSTILE = "<script>alert(1)</script>\"'&\x00\u202e\ud800"
@@ -34,28 +34,11 @@ rules:
 CONF = provider("first") + provider("second") + provider("third") + route("demo", SPLIT)
 
 
-class Reader(HTMLParser):
-    """Gathers what a browser would make of a document."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data + " "
-
-
 def text_of(html: str) -> str:
     """What a reader sees, in one line."""
     reader = Reader()
     reader.feed(html)
-    return " ".join(reader.text.split())
+    return " ".join(" ".join(reader.texts).split())
 
 
 def failure(*, number: int = 1, **fields: Any) -> Failures:
